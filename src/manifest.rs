@@ -1,0 +1,302 @@
+//! An image manifest: what kind it is, what it hashes to and what it needs to be there.
+//!
+//! The bytes are read once and never written again: an image's digest is over what the client
+//! sent. Only the members that decide something are looked at; every other member may hold
+//! anything, as the OCI image spec asks of registries.
+
+use std::collections::HashSet;
+
+use serde::de::{Error as _, IgnoredAny, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use crate::json::Object;
+use crate::names::{Constraint, Digest};
+
+/// Not a manifest of a known type. skopeo and podman depend on this very text.
+pub const INVALID: Constraint = "Invalid JSON syntax";
+/// An image without layers.
+pub const NO_LAYERS: Constraint = "Image has to have at least 1 layer";
+/// An image with more layers than the quota allows.
+pub const TOO_MANY_LAYERS: Constraint = "Limit on number of layers per image exceeded";
+
+/// The manifest media types that ECR stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MediaType {
+    /// Docker Image Manifest V2 Schema 1.
+    DockerSchema1,
+    /// The same with signatures.
+    DockerSchema1Signed,
+    /// Docker Image Manifest V2 Schema 2.
+    DockerImage,
+    /// Docker manifest list.
+    DockerList,
+    /// OCI image manifest.
+    OciImage,
+    /// OCI image index.
+    OciIndex,
+}
+
+impl MediaType {
+    const ALL: [Self; 6] = [
+        Self::DockerSchema1,
+        Self::DockerSchema1Signed,
+        Self::DockerImage,
+        Self::DockerList,
+        Self::OciImage,
+        Self::OciIndex,
+    ];
+
+    /// Its registered name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DockerSchema1 => "application/vnd.docker.distribution.manifest.v1+json",
+            Self::DockerSchema1Signed => {
+                "application/vnd.docker.distribution.manifest.v1+prettyjws"
+            }
+            Self::DockerImage => "application/vnd.docker.distribution.manifest.v2+json",
+            Self::DockerList => "application/vnd.docker.distribution.manifest.list.v2+json",
+            Self::OciImage => "application/vnd.oci.image.manifest.v1+json",
+            Self::OciIndex => "application/vnd.oci.image.index.v1+json",
+        }
+    }
+
+    /// Schema 1, whose images may be stored with neither tag nor digest named.
+    #[must_use]
+    pub fn is_schema_1(self) -> bool {
+        matches!(self, Self::DockerSchema1 | Self::DockerSchema1Signed)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == text)
+    }
+}
+
+/// A manifest that ECR would store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// Its type, by its own word or the request's.
+    pub media_type: MediaType,
+    /// What must be in the repository before it.
+    pub references: References,
+}
+
+/// What a manifest refers to: each digest once, in manifest order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum References {
+    /// An image's config and layers, save the foreign ones that others distribute.
+    Layers(Vec<Digest>),
+    /// An index's or list's manifests.
+    Children(Vec<Digest>),
+}
+
+impl Manifest {
+    /// Reads a manifest. `requested` is the request's `imageManifestMediaType`, `layer_limit` the
+    /// quota of layers per image.
+    ///
+    /// # Errors
+    /// The constraint of `ImageManifest` that it does not meet: syntax, types and descriptors
+    /// first, then the two rules on the number of layers.
+    pub fn parse(
+        text: &str,
+        requested: Option<&str>,
+        layer_limit: usize,
+    ) -> Result<Self, Constraint> {
+        match serde_json::from_str::<Object<Schema2>>(text) {
+            Ok(Object(document)) if document.schema_version == 2 => {
+                let media_type =
+                    media_type(document.media_type.as_deref(), requested)?.ok_or(INVALID)?;
+                let references = match (media_type, document.config, document.layers, document.manifests) {
+                    (MediaType::DockerImage | MediaType::OciImage, Some(config), Some(layers), None) => {
+                        check_layer_count(layers.len(), layer_limit)?;
+                        let needed = layers.into_iter().filter(|Object(layer)| !layer.is_elsewhere());
+                        References::Layers(distinct(std::iter::once(config).chain(needed)))
+                    }
+                    (MediaType::DockerList | MediaType::OciIndex, None, None, Some(manifests)) => {
+                        References::Children(distinct(manifests))
+                    }
+                    _ => return Err(INVALID),
+                };
+                Ok(Self { media_type, references })
+            }
+            // In schema 1 the members of schema 2 may hold anything, so what does not parse as
+            // the one may still be the other.
+            _ => {
+                let Object(document) =
+                    serde_json::from_str::<Object<Schema1>>(text).map_err(|_| INVALID)?;
+                let media_type =
+                    media_type(document.media_type.as_deref(), requested)?.unwrap_or({
+                        if document.signatures.is_some() {
+                            MediaType::DockerSchema1Signed
+                        } else {
+                            MediaType::DockerSchema1
+                        }
+                    });
+                if document.schema_version != 1 || !media_type.is_schema_1() {
+                    return Err(INVALID);
+                }
+                check_layer_count(document.fs_layers.len(), layer_limit)?;
+                Ok(Self { media_type, references: References::Layers(distinct(document.fs_layers)) })
+            }
+        }
+    }
+
+    /// The children of an index; an image has none.
+    #[must_use]
+    pub fn children(&self) -> &[Digest] {
+        match &self.references {
+            References::Children(children) => children,
+            References::Layers(_) => &[],
+        }
+    }
+
+    /// The layers that an image needs; an index needs none.
+    #[must_use]
+    pub fn layers(&self) -> &[Digest] {
+        match &self.references {
+            References::Layers(layers) => layers,
+            References::Children(_) => &[],
+        }
+    }
+}
+
+fn check_layer_count(count: usize, limit: usize) -> Result<(), Constraint> {
+    match count {
+        0 => Err(NO_LAYERS),
+        _ if count > limit => Err(TOO_MANY_LAYERS),
+        _ => Ok(()),
+    }
+}
+
+/// The type that the manifest names, else the one that the request names; they must not differ.
+fn media_type(own: Option<&str>, requested: Option<&str>) -> Result<Option<MediaType>, Constraint> {
+    if own.is_some() && requested.is_some() && own != requested {
+        return Err(INVALID);
+    }
+    own.or(requested).map(|name| MediaType::parse(name).ok_or(INVALID)).transpose()
+}
+
+fn distinct<T: Into<Digest>>(descriptors: impl IntoIterator<Item = Object<T>>) -> Vec<Digest> {
+    let mut seen = HashSet::new();
+    descriptors
+        .into_iter()
+        .map(|Object(descriptor)| descriptor.into())
+        .filter(|digest: &Digest| seen.insert(digest.clone()))
+        .collect()
+}
+
+/// A schema 2 or OCI document. A member named twice is refused by `derive(Deserialize)`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Schema2 {
+    schema_version: u64,
+    media_type: Option<String>,
+    #[serde(default, deserialize_with = "not_null")]
+    config: Option<Object<Descriptor>>,
+    #[serde(default, deserialize_with = "not_null")]
+    layers: Option<Vec<Object<Descriptor>>>,
+    #[serde(default, deserialize_with = "not_null")]
+    manifests: Option<Vec<Object<Descriptor>>>,
+    #[serde(rename = "subject")]
+    _subject: Option<Object<Descriptor>>,
+    #[serde(default, rename = "fsLayers", deserialize_with = "not_null")]
+    _fs_layers: Option<Vec<Object<FsLayer>>>,
+    #[serde(rename = "signatures")]
+    _signatures: Option<IgnoredAny>,
+}
+
+/// A schema 1 document, in which the members of schema 2 are only counted.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Schema1 {
+    schema_version: u64,
+    media_type: Option<String>,
+    fs_layers: Vec<Object<FsLayer>>,
+    #[serde(default, deserialize_with = "not_null")]
+    signatures: Option<IgnoredAny>,
+    #[serde(rename = "config")]
+    _config: Option<IgnoredAny>,
+    #[serde(rename = "layers")]
+    _layers: Option<IgnoredAny>,
+    #[serde(rename = "manifests")]
+    _manifests: Option<IgnoredAny>,
+    #[serde(rename = "subject")]
+    _subject: Option<Object<Descriptor>>,
+}
+
+/// A content descriptor (OCI image spec, "Content Descriptors").
+#[derive(Deserialize)]
+struct Descriptor {
+    #[serde(rename = "mediaType", deserialize_with = "is_foreign")]
+    foreign: bool,
+    #[serde(deserialize_with = "digest")]
+    digest: Digest,
+    #[serde(rename = "size", deserialize_with = "size")]
+    _size: (),
+    urls: Option<Vec<String>>,
+}
+
+impl Descriptor {
+    /// A layer that its `urls` serve instead of the registry.
+    fn is_elsewhere(&self) -> bool {
+        self.foreign && self.urls.as_ref().is_some_and(|urls| !urls.is_empty())
+    }
+}
+
+impl From<Descriptor> for Digest {
+    fn from(descriptor: Descriptor) -> Self {
+        descriptor.digest
+    }
+}
+
+#[derive(Deserialize)]
+struct FsLayer {
+    #[serde(rename = "blobSum", deserialize_with = "digest")]
+    blob_sum: Digest,
+}
+
+impl From<FsLayer> for Digest {
+    fn from(layer: FsLayer) -> Self {
+        layer.blob_sum
+    }
+}
+
+fn digest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
+    deserializer.deserialize_str(Text(Digest::parse))
+}
+
+fn is_foreign<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    let names_foreign = |media_type: &str| {
+        Some(media_type.contains("foreign") || media_type.contains("nondistributable"))
+    };
+    deserializer.deserialize_str(Text(names_foreign))
+}
+
+/// An integer from 0 to 2^63 − 1, the OCI image spec's int64 without its negative half.
+fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+    let size = u64::deserialize(deserializer)?;
+    i64::try_from(size).map(drop).map_err(D::Error::custom)
+}
+
+fn not_null<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
+/// Reads a string as what the function makes of it, without keeping a copy.
+struct Text<F>(F);
+
+impl<T, F: FnOnce(&str) -> Option<T>> Visitor<'_> for Text<F> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a string of its grammar")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        (self.0)(text).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &"another"))
+    }
+}
