@@ -1,0 +1,125 @@
+//! What API Gateway's REST API does with a request for a Lambda proxy integration: HTTP into a v1
+//! event, the function's answer into HTTP. Every method and every path reaches the function.
+
+mod event;
+
+use std::io;
+use std::pin::Pin;
+use std::time::Duration;
+
+use aws_lambda_events::encodings::Body as Text;
+use aws_lambda_events::event::apigw::{ApiGatewayProxyRequest, ApiGatewayProxyResponse};
+use axum::Router;
+use axum::body::{Body, HttpBody as _};
+use axum::extract::Request;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use lambda_runtime::{Context, LambdaEvent};
+use serde_json::json;
+use tokio::net::TcpListener;
+use uuid::Uuid;
+
+pub use crate::DEFAULT_ACCOUNT;
+use crate::{clock, door};
+
+/// API Gateway's largest payload: 10 MB.
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>
+const MAX_BODY: usize = 10 * 1024 * 1024;
+/// Lambda's largest event of a synchronous invocation: 6 MB, and 6,291,556 only for answers.
+const MAX_EVENT: usize = 6 * 1024 * 1024;
+/// The function's time-out.
+const TIMEOUT: Duration = Duration::from_secs(28);
+
+/// Serves `handler` until `shutdown` completes and the calls in flight are answered.
+///
+/// # Errors
+/// When the listener cannot be read from.
+pub async fn serve<H, F>(
+    listener: TcpListener,
+    handler: H,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()>
+where
+    H: Fn(LambdaEvent<ApiGatewayProxyRequest>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = ApiGatewayProxyResponse> + Send,
+{
+    let service =
+        Router::new().fallback(async move |request: Request| match receive(request).await {
+            Ok(event) => answer(handler(event).await),
+            Err(refusal) => refusal,
+        });
+    door::serve(listener, service, shutdown).await
+}
+
+/// The event of a request, or the answer that the function is not asked for.
+async fn receive(request: Request) -> Result<LambdaEvent<ApiGatewayProxyRequest>, Response> {
+    let (parts, body) = request.into_parts();
+    let body = read(body).await?.ok_or_else(too_long)?;
+    let event = event::build(&parts, body).map_err(|error| unreadable(&error.0))?;
+    let event = serde_json::to_vec(&event).map_err(|_| bad_gateway())?;
+    if event.len() > MAX_EVENT {
+        return Err(too_long());
+    }
+    let payload = serde_json::from_slice(&event).map_err(|error| unreadable(&error.to_string()))?;
+    let mut context = Context::default();
+    context.request_id = Uuid::new_v4().to_string();
+    context.deadline = clock::epoch_millis(clock::now() + TIMEOUT);
+    Ok(LambdaEvent::new(payload, context))
+}
+
+/// Reads the body to its end, so that the client is there to read the answer; `None` if it is
+/// longer than [`MAX_BODY`], of which no more is kept.
+async fn read(mut body: Body) -> Result<Option<Vec<u8>>, Response> {
+    let mut read = Vec::new();
+    let mut length = 0;
+    while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let frame = frame.map_err(|_| StatusCode::BAD_REQUEST.into_response())?;
+        let Ok(data) = frame.into_data() else { continue };
+        length += data.len();
+        if length <= MAX_BODY {
+            read.extend_from_slice(&data);
+        }
+    }
+    Ok((length <= MAX_BODY).then_some(read))
+}
+
+/// The function's answer as HTTP. One that cannot be written is API Gateway's own 502.
+fn answer(answer: ApiGatewayProxyResponse) -> Response {
+    let status = u16::try_from(answer.status_code).ok().and_then(|s| StatusCode::from_u16(s).ok());
+    let body = match answer.body {
+        Some(Text::Text(text)) if answer.is_base64_encoded => STANDARD.decode(text).ok(),
+        Some(Text::Text(text)) => Some(text.into_bytes()),
+        Some(Text::Binary(bytes)) => Some(bytes),
+        Some(_) | None => Some(Vec::new()),
+    };
+    let (Some(status), Some(body)) = (status, body) else { return bad_gateway() };
+    let mut response = (status, Body::from(body)).into_response();
+    let headers = response.headers_mut();
+    headers.extend(answer.headers);
+    for (name, value) in &answer.multi_value_headers {
+        headers.append(name, value.clone());
+    }
+    response
+}
+
+fn unreadable(message: &str) -> Response {
+    error_answer(StatusCode::BAD_REQUEST, "SerializationException", message)
+}
+
+fn too_long() -> Response {
+    let code = "RequestEntityTooLargeException";
+    error_answer(StatusCode::PAYLOAD_TOO_LARGE, code, "Request too long")
+}
+
+fn bad_gateway() -> Response {
+    let code = "InternalServerErrorException";
+    error_answer(StatusCode::BAD_GATEWAY, code, "Internal server error")
+}
+
+/// An error in the protocol of ECR, which its clients can read.
+fn error_answer(status: StatusCode, code: &str, message: &str) -> Response {
+    let body = json!({"__type": code, "message": message}).to_string();
+    (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.1")], body).into_response()
+}

@@ -1,0 +1,15 @@
+//! The only reading of the clock: services stamp what they store, and the door sets deadlines.
+
+use std::time::{Duration, SystemTime};
+
+/// The time now.
+#[expect(clippy::disallowed_methods, reason = "the one place where this crate reads the clock")]
+pub(crate) fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+/// Milliseconds since 1970, Lambda's unit for deadlines.
+pub(crate) fn epoch_millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,191 @@
+//! Faults between an SDK client and the services: lost, late, repeated and refused calls, which
+//! no local engine gives by itself. The client's own retries and time-outs stay in force.
+
+mod answer;
+mod client;
+mod conflicts;
+mod operation;
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use tokio_util::task::TaskTracker;
+
+use conflicts::Conflicts;
+
+/// What happens to one attempt of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fault {
+    /// Not sent; the client sees a broken connection.
+    DropBefore,
+    /// Sent and applied; the client sees a broken connection instead of the answer.
+    DropAfter,
+    /// Sent after this long.
+    Delay(Duration),
+    /// Sent at once, answered this long after the service has answered.
+    DelayAnswer(Duration),
+    /// Sent twice, one after the other; the client gets the second answer.
+    Duplicate,
+    /// The client sees a broken connection at once; the same bytes arrive after this long,
+    /// whatever the client does meanwhile. [`Faults::settle`] waits for them.
+    LateCopy(Duration),
+    /// Not sent, never answered: the client's time-out decides.
+    Hang,
+    /// Sent and applied; the answer's body ends half-way.
+    TruncateBody,
+    /// Not sent; answered with this error in the service's own shape (a HEAD has no body).
+    Answer {
+        /// The HTTP status.
+        status: u16,
+        /// The service's error code.
+        code: &'static str,
+        /// The service's message.
+        message: &'static str,
+    },
+    /// Sent and applied, then answered with this error.
+    AnswerAfter {
+        /// The HTTP status.
+        status: u16,
+        /// The service's error code.
+        code: &'static str,
+        /// The service's message.
+        message: &'static str,
+    },
+    /// Not sent; answered with `TransactionCanceledException` and these reason codes, one per
+    /// action of the transaction, `None` written `"None"`.
+    Cancelled(Vec<&'static str>),
+}
+
+/// One attempt of a call, as it left the client.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// `dynamodb`, `s3` or `kms`.
+    pub service: &'static str,
+    /// The API's name of the operation, such as `TransactWriteItems` or `HeadObject`.
+    pub operation: String,
+    /// The path and query of the request: for S3, what the call is about.
+    pub path: String,
+    /// The request's body, at most its first 64 KiB.
+    pub body: Bytes,
+}
+
+/// What is to happen, and what has happened. Clones share both.
+///
+/// For each attempt, the first of these that says something decides: the operation's script, its
+/// [`always`](Faults::always), the [`on_call`](Faults::on_call) hook. Transaction conflicts come on
+/// top of all.
+#[derive(Clone, Debug, Default)]
+pub struct Faults(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    plan: Mutex<Plan>,
+    calls: Mutex<Vec<Call>>,
+    conflicts: Mutex<Option<Conflicts>>,
+    late_copies: TaskTracker,
+    client: client::PlainHttp,
+}
+
+type Hook = Arc<dyn Fn(&Call) -> Option<Fault> + Send + Sync>;
+
+#[derive(Default)]
+struct Plan {
+    scripts: HashMap<&'static str, VecDeque<Option<Fault>>>,
+    always: HashMap<&'static str, Fault>,
+    hook: Option<Hook>,
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan")
+            .field("scripts", &self.scripts)
+            .field("always", &self.always)
+            .field("hook", &self.hook.is_some())
+            .finish()
+    }
+}
+
+impl Faults {
+    /// No faults yet: every call passes and is recorded.
+    #[must_use]
+    pub fn new() -> Self {
+        Faults::default()
+    }
+
+    /// Faults for the next attempts of `operation`, in order; `None` lets one pass.
+    pub fn script(&self, operation: &'static str, faults: impl IntoIterator<Item = Option<Fault>>) {
+        lock(&self.0.plan).scripts.entry(operation).or_default().extend(faults);
+    }
+
+    /// The fault of every attempt of `operation` that is not scripted.
+    pub fn always(&self, operation: &'static str, fault: Fault) {
+        lock(&self.0.plan).always.insert(operation, fault);
+    }
+
+    /// Asks `hook` about every attempt that nothing else decides, for random histories.
+    pub fn on_call(&self, hook: impl Fn(&Call) -> Option<Fault> + Send + Sync + 'static) {
+        lock(&self.0.plan).hook = Some(Arc::new(hook));
+    }
+
+    /// Lets transactions take time and conflict as they do in `DynamoDB`: each takes a time drawn
+    /// from `service_time`, and of two that overlap on an item, at least one of them writing it,
+    /// the later is cancelled with `TransactionConflict`. Plain calls never conflict.
+    pub fn conflicts(&self, service_time: Range<Duration>) {
+        *lock(&self.0.conflicts) = Some(Conflicts::new(service_time));
+    }
+
+    /// Forgets every fault, the hook and the conflicts; the record of calls stays.
+    pub fn clear(&self) {
+        *lock(&self.0.plan) = Plan::default();
+        *lock(&self.0.conflicts) = None;
+    }
+
+    /// Every attempt so far, retries included, in order of departure.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        lock(&self.0.calls).clone()
+    }
+
+    /// How many attempts of `operation` there were, retries included.
+    #[must_use]
+    pub fn count(&self, operation: &str) -> usize {
+        lock(&self.0.calls).iter().filter(|call| call.operation == operation).count()
+    }
+
+    /// Forgets the recorded calls.
+    pub fn reset_calls(&self) {
+        lock(&self.0.calls).clear();
+    }
+
+    /// Waits until every [`Fault::LateCopy`] has arrived.
+    pub async fn settle(&self) {
+        self.0.late_copies.close();
+        self.0.late_copies.wait().await;
+        self.0.late_copies.reopen();
+    }
+
+    /// Records an attempt, and says what happens to it.
+    fn decide(&self, call: &Call) -> Option<Fault> {
+        lock(&self.0.calls).push(call.clone());
+        let hook = {
+            let mut plan = lock(&self.0.plan);
+            let operation = call.operation.as_str();
+            if let Some(fault) = plan.scripts.get_mut(operation).and_then(VecDeque::pop_front) {
+                return fault;
+            }
+            if let Some(fault) = plan.always.get(operation) {
+                return Some(fault.clone());
+            }
+            plan.hook.clone()
+        };
+        hook.and_then(|hook| hook(call))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

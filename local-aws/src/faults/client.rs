@@ -1,0 +1,169 @@
+//! The HTTP client that an SDK is given: plain HTTP, with the faults in front of it.
+
+use std::fmt;
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::ByteStream;
+use axum::body::Bytes;
+
+use super::{Call, Fault, Faults, answer, lock, operation};
+
+/// How much of a request's body a [`Call`] keeps.
+const KEPT_BODY: usize = 64 * 1024;
+
+/// The client that really sends, with its pool of connections.
+#[derive(Debug)]
+pub(super) struct PlainHttp(SharedHttpClient);
+
+impl Default for PlainHttp {
+    fn default() -> Self {
+        PlainHttp(aws_smithy_http_client::Builder::new().build_http())
+    }
+}
+
+impl HttpClient for Faults {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        let inner = self.0.client.0.http_connector(settings, components);
+        SharedHttpConnector::new(Faulted { faults: self.clone(), inner })
+    }
+}
+
+/// A connector of the real client with the faults in front of it.
+#[derive(Clone)]
+struct Faulted {
+    faults: Faults,
+    inner: SharedHttpConnector,
+}
+
+impl fmt::Debug for Faulted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Faulted")
+    }
+}
+
+impl HttpConnector for Faulted {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let this = self.clone();
+        HttpConnectorFuture::new(async move { this.attempt(request).await })
+    }
+}
+
+impl Faulted {
+    async fn attempt(self, mut request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+        let body = collect(request.take_body()).await?;
+        *request.body_mut() = SdkBody::from(body.clone());
+        let (service, operation) = operation::name(&request);
+        let call = Call {
+            service,
+            operation,
+            path: path(request.uri()).to_owned(),
+            body: body.slice(..body.len().min(KEPT_BODY)),
+        };
+        let Some(fault) = self.faults.decide(&call) else {
+            return self.send(&call, request).await;
+        };
+        match fault {
+            Fault::DropBefore => Err(broken()),
+            Fault::DropAfter => {
+                self.send_wholly(&call, request).await?;
+                Err(broken())
+            }
+            Fault::Delay(time) => {
+                tokio::time::sleep(time).await;
+                self.send(&call, request).await
+            }
+            Fault::DelayAnswer(time) => {
+                let answer = self.send(&call, request).await;
+                tokio::time::sleep(time).await;
+                answer
+            }
+            Fault::Duplicate => {
+                self.send_wholly(&call, copy(&request)?).await?;
+                self.send(&call, request).await
+            }
+            Fault::LateCopy(time) => {
+                self.faults.0.late_copies.clone().spawn(async move {
+                    tokio::time::sleep(time).await;
+                    let _ = self.send_wholly(&call, request).await;
+                });
+                Err(broken())
+            }
+            Fault::Hang => std::future::pending().await,
+            Fault::TruncateBody => {
+                let mut answer = self.send(&call, request).await?;
+                let body = collect(answer.take_body()).await?;
+                *answer.body_mut() = SdkBody::from(body.slice(..body.len() / 2));
+                answer.headers_mut().remove("content-length");
+                Ok(answer)
+            }
+            Fault::Answer { status, code, message } => answer::error(&call, status, code, message),
+            Fault::AnswerAfter { status, code, message } => {
+                self.send_wholly(&call, request).await?;
+                answer::error(&call, status, code, message)
+            }
+            Fault::Cancelled(codes) => answer::cancelled(&codes),
+        }
+    }
+
+    /// Sends, unless the request is a transaction that conflicts with one under way.
+    async fn send(
+        &self,
+        call: &Call,
+        request: HttpRequest,
+    ) -> Result<HttpResponse, ConnectorError> {
+        let conflicts = lock(&self.faults.0.conflicts).clone();
+        let Some(conflicts) = conflicts else { return self.inner.call(request).await };
+        let body = request.body().bytes().unwrap_or_default();
+        match conflicts.begin(&call.operation, body) {
+            Ok(None) => self.inner.call(request).await,
+            Ok(Some((under_way, time))) => {
+                // Half of its time before it takes effect, half after.
+                tokio::time::sleep(time / 2).await;
+                let answer = self.inner.call(request).await;
+                tokio::time::sleep(time / 2).await;
+                drop(under_way);
+                answer
+            }
+            Err(reasons) => answer::cancelled(&reasons),
+        }
+    }
+
+    /// Sends and reads the answer to its end, so that it is certain that the service has acted.
+    async fn send_wholly(&self, call: &Call, request: HttpRequest) -> Result<(), ConnectorError> {
+        let answer = self.send(call, request).await?;
+        collect(answer.into_body()).await?;
+        Ok(())
+    }
+}
+
+async fn collect(body: SdkBody) -> Result<Bytes, ConnectorError> {
+    let body = ByteStream::new(body).collect().await;
+    body.map(aws_smithy_types::byte_stream::AggregatedBytes::into_bytes)
+        .map_err(|error| ConnectorError::io(error.into()))
+}
+
+fn copy(request: &HttpRequest) -> Result<HttpRequest, ConnectorError> {
+    request.try_clone().ok_or_else(|| ConnectorError::user("the body cannot be copied".into()))
+}
+
+fn broken() -> ConnectorError {
+    ConnectorError::io("connection reset by a fault".into())
+}
+
+/// The path and query of a URL.
+fn path(uri: &str) -> &str {
+    let authority = uri.find("://").map_or(0, |scheme| scheme + "://".len());
+    let path = uri.get(authority..).and_then(|rest| rest.find('/')).map(|slash| authority + slash);
+    path.and_then(|path| uri.get(path..)).unwrap_or("/")
+}

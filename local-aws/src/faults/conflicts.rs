@@ -1,0 +1,132 @@
+//! Transactions that overlap on an item, which no local engine refuses.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+use uuid::Uuid;
+
+/// The transactions under way.
+#[derive(Clone, Debug)]
+pub(super) struct Conflicts {
+    service_time: Range<Duration>,
+    under_way: Arc<Mutex<Vec<Transaction>>>,
+}
+
+/// A transaction under way, until this is dropped: with the answer, or with the client's call.
+#[derive(Debug)]
+pub(super) struct UnderWay {
+    id: Uuid,
+    transactions: Arc<Mutex<Vec<Transaction>>>,
+}
+
+#[derive(Debug)]
+struct Transaction {
+    id: Uuid,
+    writes: bool,
+    items: Vec<Item>,
+}
+
+/// An item by table and key. A transaction has only distinct ones.
+#[derive(Debug, PartialEq)]
+struct Item {
+    table: String,
+    key: [String; 2],
+}
+
+impl Conflicts {
+    pub(super) fn new(service_time: Range<Duration>) -> Self {
+        Conflicts { service_time, under_way: Arc::default() }
+    }
+
+    /// Begins a transaction: `None` for any other operation; if an item of it is in another
+    /// transaction and one of both writes, the reason of each action, in order.
+    pub(super) fn begin(
+        &self,
+        operation: &str,
+        body: &[u8],
+    ) -> Result<Option<(UnderWay, Duration)>, Vec<&'static str>> {
+        let writes = match operation {
+            "TransactWriteItems" => true,
+            "TransactGetItems" => false,
+            _ => return Ok(None),
+        };
+        let items = items(body);
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let clashes = |item: &Item| {
+            under_way.iter().any(|other| (writes || other.writes) && other.items.contains(item))
+        };
+        let reason = |item| if clashes(item) { "TransactionConflict" } else { "None" };
+        let reasons: Vec<_> = items.iter().map(reason).collect();
+        if reasons.contains(&"TransactionConflict") {
+            return Err(reasons);
+        }
+        let id = Uuid::new_v4();
+        under_way.push(Transaction { id, writes, items });
+        let transaction = UnderWay { id, transactions: Arc::clone(&self.under_way) };
+        Ok(Some((transaction, self.draw())))
+    }
+
+    fn draw(&self) -> Duration {
+        let span = self.service_time.end.saturating_sub(self.service_time.start);
+        let (random, _) = Uuid::new_v4().as_u64_pair();
+        // A v4 UUID's first 48 bits are random.
+        let fraction =
+            f64::from(u32::try_from(random >> 32).unwrap_or_default()) / f64::from(u32::MAX);
+        self.service_time.start + span.mul_f64(fraction)
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let mut transactions = self.transactions.lock().unwrap_or_else(PoisonError::into_inner);
+        transactions.retain(|transaction| transaction.id != self.id);
+    }
+}
+
+/// The item of each action, in order.
+fn items(body: &[u8]) -> Vec<Item> {
+    let request: Value = serde_json::from_slice(body).unwrap_or_default();
+    let actions = request.get("TransactItems").and_then(Value::as_array);
+    let actions = actions.into_iter().flatten().filter_map(Value::as_object);
+    // Each action is an object of one member: {"Put": {…}}, {"Update": {…}}, {"Get": {…}} …
+    actions.filter_map(|action| action.values().next()).map(item).collect()
+}
+
+fn item(action: &Value) -> Item {
+    let key = action.get("Key").or(action.get("Item"));
+    let attribute = |name| key.and_then(|key| key.get(name)).unwrap_or(&Value::Null).to_string();
+    let table = action.get("TableName").and_then(Value::as_str).unwrap_or_default();
+    Item { table: table.to_owned(), key: [attribute("PK"), attribute("SK")] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(action: &str, keys: &[&str]) -> Vec<u8> {
+        let key = |key: &&str| {
+            let member = if action == "Put" { "Item" } else { "Key" };
+            serde_json::json!({action: {"TableName": "t", member: {"PK": {"S": key}, "SK": {"S": "s"}}}})
+        };
+        let actions: Vec<_> = keys.iter().map(key).collect();
+        serde_json::to_vec(&serde_json::json!({"TransactItems": actions})).unwrap()
+    }
+
+    #[test]
+    fn the_later_of_two_overlapping_transactions_is_refused() {
+        let conflicts = Conflicts::new(Duration::ZERO..Duration::from_millis(1));
+        let first = conflicts.begin("TransactWriteItems", &body("Put", &["a", "b"])).unwrap();
+        let refused = conflicts.begin("TransactWriteItems", &body("Update", &["c", "b"]));
+        assert_eq!(refused.unwrap_err(), ["None", "TransactionConflict"]);
+        let refused = conflicts.begin("TransactGetItems", &body("Get", &["a"]));
+        assert_eq!(refused.unwrap_err(), ["TransactionConflict"]);
+        assert!(conflicts.begin("BatchGetItem", &body("Get", &["a"])).unwrap().is_none());
+        drop(first);
+
+        let _read = conflicts.begin("TransactGetItems", &body("Get", &["a"])).unwrap();
+        assert!(conflicts.begin("TransactGetItems", &body("Get", &["a"])).is_ok());
+        assert!(conflicts.begin("TransactWriteItems", &body("Delete", &["a"])).is_err());
+    }
+}

@@ -1,0 +1,96 @@
+//! The operations of S3, each handed to the file that has it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use s3s::dto::{
+    AbortMultipartUploadInput, AbortMultipartUploadOutput, CompleteMultipartUploadInput,
+    CompleteMultipartUploadOutput, CopyObjectInput, CopyObjectOutput, CreateBucketInput,
+    CreateBucketOutput, CreateMultipartUploadInput, CreateMultipartUploadOutput, DeleteBucketInput,
+    DeleteBucketOutput, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput,
+    DeleteObjectsOutput, GetBucketLocationInput, GetBucketLocationOutput, GetObjectInput,
+    GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput,
+    ListBucketsInput, ListBucketsOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input,
+    ListObjectsV2Output, ListPartsInput, ListPartsOutput, PutObjectInput, PutObjectOutput,
+    RestoreObjectInput, RestoreObjectOutput, UploadPartInput, UploadPartOutput,
+};
+use s3s::{S3, S3Request, S3Response, S3Result};
+use s3s_fs::FileSystem;
+use tempfile::TempDir;
+use tokio::sync::RwLock;
+
+use super::index::Index;
+use super::multipart::Uploads;
+
+/// The objects: their bytes in `blobs`, what they are in `index`.
+///
+/// A reader holds the index's lock until it has opened the bytes, a writer takes it only to put
+/// its record in place, after which it removes the bytes that nobody can find any more.
+#[derive(Debug)]
+pub(super) struct Objects {
+    pub(super) blobs: FileSystem,
+    /// The directory of `blobs`.
+    pub(super) root: PathBuf,
+    pub(super) index: RwLock<Index>,
+    pub(super) uploads: Uploads,
+    pub(super) region: String,
+    /// Removed with the service.
+    _temporary: Option<TempDir>,
+}
+
+impl Objects {
+    pub(super) fn open(directory: Option<&Path>, region: &str) -> io::Result<Self> {
+        let temporary = if directory.is_some() { None } else { Some(TempDir::new()?) };
+        let root = match (directory, &temporary) {
+            (Some(directory), _) => directory.join("s3"),
+            (None, Some(temporary)) => temporary.path().join("s3"),
+            (None, None) => return Err(io::ErrorKind::NotFound.into()),
+        };
+        std::fs::create_dir_all(&root)?;
+        Ok(Objects {
+            blobs: FileSystem::new(&root)
+                .map_err(|error| io::Error::other(format!("{error:?}")))?,
+            root,
+            index: RwLock::new(Index::open(directory.map(|path| path.join("s3-records")))?),
+            uploads: Uploads::default(),
+            region: region.to_owned(),
+            _temporary: temporary,
+        })
+    }
+}
+
+/// The trait's methods, each the inherent method of the same name.
+macro_rules! operations {
+    ($($name:ident: $input:ident => $output:ident;)*) => {
+        #[async_trait::async_trait]
+        impl S3 for Objects {
+            $(
+                async fn $name(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
+                    self.$name(request).await
+                }
+            )*
+        }
+    };
+}
+
+operations! {
+    abort_multipart_upload: AbortMultipartUploadInput => AbortMultipartUploadOutput;
+    complete_multipart_upload: CompleteMultipartUploadInput => CompleteMultipartUploadOutput;
+    copy_object: CopyObjectInput => CopyObjectOutput;
+    create_bucket: CreateBucketInput => CreateBucketOutput;
+    create_multipart_upload: CreateMultipartUploadInput => CreateMultipartUploadOutput;
+    delete_bucket: DeleteBucketInput => DeleteBucketOutput;
+    delete_object: DeleteObjectInput => DeleteObjectOutput;
+    delete_objects: DeleteObjectsInput => DeleteObjectsOutput;
+    get_bucket_location: GetBucketLocationInput => GetBucketLocationOutput;
+    get_object: GetObjectInput => GetObjectOutput;
+    head_bucket: HeadBucketInput => HeadBucketOutput;
+    head_object: HeadObjectInput => HeadObjectOutput;
+    list_buckets: ListBucketsInput => ListBucketsOutput;
+    list_objects: ListObjectsInput => ListObjectsOutput;
+    list_objects_v2: ListObjectsV2Input => ListObjectsV2Output;
+    list_parts: ListPartsInput => ListPartsOutput;
+    put_object: PutObjectInput => PutObjectOutput;
+    restore_object: RestoreObjectInput => RestoreObjectOutput;
+    upload_part: UploadPartInput => UploadPartOutput;
+}

@@ -1,0 +1,201 @@
+//! The three services together: where they are, how an SDK finds them, and their end.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_async::time::SystemTimeSource;
+use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_types::SdkConfig;
+use aws_types::region::Region;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Faults, door, dynamodb, kms, s3};
+
+/// The access key that S3 accepts; `DynamoDB` and KMS accept any.
+pub const ACCESS_KEY_ID: &str = "AKIDLOCALAWS00000001";
+/// The secret of [`ACCESS_KEY_ID`]. It protects nothing: the stack listens on loopback.
+pub const SECRET_ACCESS_KEY: &str = "local-aws/secret/not-for-any-real-account";
+
+/// How long [`Stack::stop`] waits for the calls in flight.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What to start.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The directory that keeps everything; in memory (S3: in a temporary directory) if `None`.
+    pub data: Option<PathBuf>,
+    /// The address to listen on, on free ports.
+    pub address: IpAddr,
+    /// The `DynamoDB` table: keys `PK` and `SK`, both strings.
+    pub table: String,
+    /// The S3 bucket of the layers.
+    pub layer_bucket: String,
+    /// The S3 bucket of the manifests that are too large for an item.
+    pub manifest_bucket: String,
+    /// The region in ARNs, signatures and bucket locations.
+    pub region: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            data: None,
+            address: Ipv4Addr::LOCALHOST.into(),
+            table: "ecr".into(),
+            layer_bucket: "layers".into(),
+            manifest_bucket: "manifests".into(),
+            region: "us-west-2".into(),
+        }
+    }
+}
+
+/// The running services. They end with [`Stack::stop`], or when this is dropped.
+#[derive(Debug)]
+pub struct Stack {
+    options: Options,
+    endpoints: Endpoints,
+    http_client: SharedHttpClient,
+    end: CancellationToken,
+    doors: JoinSet<io::Result<()>>,
+}
+
+impl Stack {
+    /// Starts `DynamoDB`, S3 and KMS, and creates the table and both buckets if they do not exist.
+    ///
+    /// # Errors
+    /// When a port cannot be bound, or the data directory not be read or written.
+    pub async fn start(options: Options) -> io::Result<Stack> {
+        if let Some(directory) = &options.data {
+            std::fs::create_dir_all(directory)?;
+        }
+        let data = options.data.as_deref();
+        let database = dynamodb::open(data, &options.table)?;
+        let objects = s3::open(
+            data,
+            &options.region,
+            [options.layer_bucket.as_str(), options.manifest_bucket.as_str()],
+        )
+        .await?;
+        let keys = kms::open(data, &options.region)?;
+
+        let dynamodb_door = door::listen(options.address).await?;
+        let s3_door = door::listen(options.address).await?;
+        let kms_door = door::listen(options.address).await?;
+        let endpoints = Endpoints {
+            dynamodb: url(dynamodb_door.local_addr()?),
+            s3: url(s3_door.local_addr()?),
+            kms: url(kms_door.local_addr()?),
+        };
+
+        let end = CancellationToken::new();
+        let mut doors = JoinSet::new();
+        let shutdown = || end.clone().cancelled_owned();
+        doors.spawn(dynamodb::serve(dynamodb_door, database, shutdown()));
+        doors.spawn(door::serve(s3_door, objects, shutdown()));
+        doors.spawn(door::serve(kms_door, keys, shutdown()));
+        let http_client = aws_smithy_http_client::Builder::new().build_http();
+        Ok(Stack { options, endpoints, http_client, end, doors })
+    }
+
+    /// The endpoint of `DynamoDB`, as `AWS_ENDPOINT_URL_DYNAMODB` takes it.
+    #[must_use]
+    pub fn dynamodb_url(&self) -> String {
+        self.endpoints.dynamodb.clone()
+    }
+
+    /// The endpoint of S3, as `AWS_ENDPOINT_URL_S3` takes it.
+    #[must_use]
+    pub fn s3_url(&self) -> String {
+        self.endpoints.s3.clone()
+    }
+
+    /// The endpoint of KMS, as `AWS_ENDPOINT_URL_KMS` takes it.
+    #[must_use]
+    pub fn kms_url(&self) -> String {
+        self.endpoints.kms.clone()
+    }
+
+    /// What was started.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// What `aws_config` would load with the three `AWS_ENDPOINT_URL_*` variables and the
+    /// credentials of this stack in the environment.
+    #[must_use]
+    pub fn sdk_config(&self) -> SdkConfig {
+        let credentials =
+            Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "local-aws");
+        SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(self.options.region.clone()))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .service_config(self.endpoints.clone())
+            .sleep_impl(TokioSleep::new())
+            .time_source(SystemTimeSource::new())
+            .http_client(self.http_client.clone())
+            .build()
+    }
+
+    /// The same, with every call of its clients going through `faults`.
+    #[must_use]
+    pub fn faulted_sdk_config(&self, faults: &Faults) -> SdkConfig {
+        self.sdk_config().into_builder().http_client(faults.clone()).build()
+    }
+
+    /// Ends everything: answers the calls in flight, closes the connections, removes what was
+    /// temporary. Calls that take longer than two seconds are cut off.
+    pub async fn stop(mut self) {
+        self.end.cancel();
+        let all = async { while self.doors.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(STOP_TIMEOUT, all).await;
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // The doors' tasks end with their set; this reaches the connections that they spawned.
+        self.end.cancel();
+    }
+}
+
+/// Where the services are, given to the SDKs as the environment would: by service.
+#[derive(Clone, Debug)]
+struct Endpoints {
+    dynamodb: String,
+    s3: String,
+    kms: String,
+}
+
+impl LoadServiceConfig for Endpoints {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        if key.env() != "AWS_ENDPOINT_URL" {
+            return None;
+        }
+        match key.service_id().to_ascii_lowercase().as_str() {
+            "dynamodb" => Some(self.dynamodb.clone()),
+            "s3" => Some(self.s3.clone()),
+            "kms" => Some(self.kms.clone()),
+            _ => None,
+        }
+    }
+}
+
+/// The URL of a listener; one on all interfaces is reached through loopback.
+fn url(listener: SocketAddr) -> String {
+    let ip = match listener.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, listener.port()))
+}
