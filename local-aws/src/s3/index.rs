@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use axum::body::Bytes;
 use s3s::{S3Error, S3Result, s3_error};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -103,7 +104,7 @@ impl Index {
 
     fn path(&self, bucket: &str, key: &str) -> Option<PathBuf> {
         let directory = self.directory.as_ref()?;
-        let digest = Sha256::digest(key.as_bytes());
+        let digest = Bytes::copy_from_slice(&Sha256::digest(key));
         Some(directory.join(bucket).join(format!("{digest:x}.json")))
     }
 }
