@@ -87,7 +87,8 @@ impl Caller {
         if RegistryId::parse(principal.to_owned()).is_ok() {
             return Some(principal == self.account.as_str());
         }
-        let rest = principal.strip_prefix("arn:aws:iam::").or(principal.strip_prefix("arn:aws:sts::"))?;
+        let rest =
+            principal.strip_prefix("arn:aws:iam::").or(principal.strip_prefix("arn:aws:sts::"))?;
         let (account, resource) = rest.split_once(':')?;
         if principal.contains('*') {
             return None;
@@ -96,7 +97,9 @@ impl Caller {
             principal == self.arn
                 || account == self.account.as_str()
                     && (resource == "root"
-                        || resource.strip_prefix("role/").is_some_and(|role| self.is_session_of(role))),
+                        || resource
+                            .strip_prefix("role/")
+                            .is_some_and(|role| self.is_session_of(role))),
         )
     }
 
@@ -231,7 +234,11 @@ mod tests {
             (json!(7), false),
         ];
         for (action, expected) in rows {
-            assert_eq!(allows(&user(), &json!([allow(&json!("*"), &action)])), expected, "{action}");
+            assert_eq!(
+                allows(&user(), &json!([allow(&json!("*"), &action)])),
+                expected,
+                "{action}"
+            );
         }
     }
 
@@ -248,13 +255,19 @@ mod tests {
             assert!(!allows(&user(), &json!([with("Allow", member, json!({}))])), "{member}");
             assert!(!allows(&user(), &json!([good, with("Deny", member, json!({}))])), "{member}");
         }
-        assert!(!allows(&user(), &json!([good, with("Deny", "Principal", json!({"AWS": "AIDAX"}))])));
+        assert!(!allows(
+            &user(),
+            &json!([good, with("Deny", "Principal", json!({"AWS": "AIDAX"}))])
+        ));
         assert!(!allows(&user(), &json!([good, with("Deny", "Action", json!(1))])));
         assert!(!allows(&user(), &json!([good, {"Effect": "Deny", "NotAction": "ecr:GetImage"}])));
         assert!(!allows(&user(), &json!([good, "text"])));
         assert!(!allows(&user(), &json!([good, with("deny", "Sid", json!("x"))])));
         assert!(allows(&user(), &json!([good, with("Deny", "Action", json!("ecr:GetImage"))])));
-        assert!(allows(&user(), &json!([good, with("Deny", "Principal", json!({"AWS": "999999999999"}))])));
+        assert!(allows(
+            &user(),
+            &json!([good, with("Deny", "Principal", json!({"AWS": "999999999999"}))])
+        ));
         assert!(allows(&user(), &good), "one statement without an array");
         for text in ["", "{", "[]", "null", r#"{"Statement":7}"#, "{}"] {
             assert!(!user().may(ACTION, &repository_of("444455556666"), Some(text)), "{text}");

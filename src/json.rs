@@ -1,10 +1,51 @@
-//! JSON objects, strictly.
+//! JSON from clients, read strictly.
 
 use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+
+use crate::error::Error;
+use crate::names::{Constraint, NOT_NULL};
+
+/// Reads a request body's members.
+///
+/// # Errors
+/// `SerializationException` where it is not one JSON object of their types.
+pub fn members<'de, T: Deserialize<'de>>(body: &'de str) -> Result<T, Error> {
+    serde_json::from_str::<Object<T>>(body).map(|Object(members)| members).map_err(|error| {
+        let why = match error.classify() {
+            serde_json::error::Category::Data => "a member is named twice or has another type",
+            _ => "it is not one JSON object",
+        };
+        Error::Serialization(why, Some(error.into()))
+    })
+}
+
+/// A member that must be there.
+///
+/// # Errors
+/// `InvalidParameterException` where it is absent or does not parse.
+pub fn required<T>(
+    parameter: &'static str,
+    value: Option<String>,
+    parse: impl FnOnce(String) -> Result<T, Constraint>,
+) -> Result<T, Error> {
+    value.ok_or(NOT_NULL).and_then(parse).map_err(|unmet| Error::invalid(parameter, unmet))
+}
+
+/// A member that may be there.
+///
+/// # Errors
+/// `InvalidParameterException` where it does not parse.
+pub fn optional<T>(
+    parameter: &'static str,
+    value: Option<String>,
+    parse: impl FnOnce(String) -> Result<T, Constraint>,
+) -> Result<Option<T>, Error> {
+    value.map(parse).transpose().map_err(|unmet| Error::invalid(parameter, unmet))
+}
 
 /// A struct that only a JSON object can fill.
 ///

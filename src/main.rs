@@ -1,1 +1,21 @@
-fn main() {}
+//! The composition root: environment → configuration → clients → service.
+
+use aws_config::BehaviorVersion;
+use ecr_put_image::App;
+use ecr_put_image::config::Config;
+use ecr_put_image::gateway::{Event, handle_event};
+use lambda_runtime::{LambdaEvent, service_fn, tracing};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    tracing::init_default_subscriber();
+    #[expect(clippy::disallowed_methods, reason = "the environment is read here, once")]
+    let config = Config::read(|name| std::env::var(name).ok())
+        .inspect_err(|error| tracing::error!("{error}"))?;
+    if let Some(registry) = &config.default_registry {
+        tracing::warn!(%registry, "DEFAULT_REGISTRY_ID is set: unsigned requests count as its own");
+    }
+    let aws = aws_config::load_defaults(BehaviorVersion::v2026_01_12()).await;
+    let app = App::new(config, &aws);
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Event>| handle_event(&app, event))).await
+}

@@ -100,23 +100,33 @@ impl Manifest {
     pub fn parse(
         text: &str,
         requested: Option<&str>,
-        layer_limit: usize,
+        layer_limit: u64,
     ) -> Result<Self, Constraint> {
         match serde_json::from_str::<Object<Schema2>>(text) {
             Ok(Object(document)) if document.schema_version == 2 => {
                 let media_type =
                     media_type(document.media_type.as_deref(), requested)?.ok_or(INVALID)?;
-                let references = match (media_type, document.config, document.layers, document.manifests) {
-                    (MediaType::DockerImage | MediaType::OciImage, Some(config), Some(layers), None) => {
-                        check_layer_count(layers.len(), layer_limit)?;
-                        let needed = layers.into_iter().filter(|Object(layer)| !layer.is_elsewhere());
-                        References::Layers(distinct(std::iter::once(config).chain(needed)))
-                    }
-                    (MediaType::DockerList | MediaType::OciIndex, None, None, Some(manifests)) => {
-                        References::Children(distinct(manifests))
-                    }
-                    _ => return Err(INVALID),
-                };
+                let references =
+                    match (media_type, document.config, document.layers, document.manifests) {
+                        (
+                            MediaType::DockerImage | MediaType::OciImage,
+                            Some(config),
+                            Some(layers),
+                            None,
+                        ) => {
+                            check_layer_count(layers.len(), layer_limit)?;
+                            let needed =
+                                layers.into_iter().filter(|Object(layer)| !layer.is_elsewhere());
+                            References::Layers(distinct(std::iter::once(config).chain(needed)))
+                        }
+                        (
+                            MediaType::DockerList | MediaType::OciIndex,
+                            None,
+                            None,
+                            Some(manifests),
+                        ) => References::Children(distinct(manifests)),
+                        _ => return Err(INVALID),
+                    };
                 Ok(Self { media_type, references })
             }
             // In schema 1 the members of schema 2 may hold anything, so what does not parse as
@@ -136,7 +146,10 @@ impl Manifest {
                     return Err(INVALID);
                 }
                 check_layer_count(document.fs_layers.len(), layer_limit)?;
-                Ok(Self { media_type, references: References::Layers(distinct(document.fs_layers)) })
+                Ok(Self {
+                    media_type,
+                    references: References::Layers(distinct(document.fs_layers)),
+                })
             }
         }
     }
@@ -160,10 +173,10 @@ impl Manifest {
     }
 }
 
-fn check_layer_count(count: usize, limit: usize) -> Result<(), Constraint> {
+fn check_layer_count(count: usize, limit: u64) -> Result<(), Constraint> {
     match count {
         0 => Err(NO_LAYERS),
-        _ if count > limit => Err(TOO_MANY_LAYERS),
+        _ if count as u64 > limit => Err(TOO_MANY_LAYERS),
         _ => Ok(()),
     }
 }

@@ -53,11 +53,9 @@ fn is_path_component(component: &str) -> bool {
     let bytes = component.as_bytes();
     bytes.first().is_some_and(|&b| is_word(b))
         && bytes.last().is_some_and(|&b| is_word(b))
-        && component
-            .split(|c: char| c.is_ascii() && is_word(c as u8))
-            .all(|separator| {
-                matches!(separator, "" | "." | "_" | "__") || separator.bytes().all(|b| b == b'-')
-            })
+        && component.split(|c: char| c.is_ascii() && is_word(c as u8)).all(|separator| {
+            matches!(separator, "" | "." | "_" | "__") || separator.bytes().all(|b| b == b'-')
+        })
 }
 
 /// An image tag: 1–300 characters of `[a-zA-Z0-9-_.]`.

@@ -12,7 +12,7 @@ pub struct Quotas {
     /// Tags on an image.
     pub tags_per_image: u64,
     /// Layers in an image's manifest.
-    pub layers_per_image: usize,
+    pub layers_per_image: u64,
 }
 
 impl Default for Quotas {
@@ -176,9 +176,9 @@ mod tests {
         match filter.split_first() {
             None => text.is_empty(),
             Some((b'*', rest)) => (0..=text.len()).any(|skip| naive(rest, &text[skip..])),
-            Some((literal, rest)) => {
-                text.split_first().is_some_and(|(first, text)| first == literal && naive(rest, text))
-            }
+            Some((literal, rest)) => text
+                .split_first()
+                .is_some_and(|(first, text)| first == literal && naive(rest, text)),
         }
     }
 
@@ -196,10 +196,21 @@ mod tests {
             let filters = vec!["dev-*".to_owned(), "*.latest".to_owned()];
             TagMutability { mode, filters }.is_immutable(&tag(text))
         };
-        for (text, excluded) in [("dev-1", true), ("dev-", true), ("a.latest", true), ("v1", false), ("Dev-1", false), ("alatest", false)] {
+        for (text, excluded) in [
+            ("dev-1", true),
+            ("dev-", true),
+            ("a.latest", true),
+            ("v1", false),
+            ("Dev-1", false),
+            ("alatest", false),
+        ] {
             assert!(!immutable(MutabilityMode::Mutable, text));
             assert!(immutable(MutabilityMode::Immutable, text));
-            assert_eq!(immutable(MutabilityMode::ImmutableWithExclusion, text), !excluded, "{text}");
+            assert_eq!(
+                immutable(MutabilityMode::ImmutableWithExclusion, text),
+                !excluded,
+                "{text}"
+            );
             assert_eq!(immutable(MutabilityMode::MutableWithExclusion, text), excluded, "{text}");
         }
     }

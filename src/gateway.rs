@@ -1,0 +1,261 @@
+//! API Gateway's REST event (payload version 1) ⇄ an action and its answer. The only file that
+//! knows HTTP.
+//!
+//! Every failure becomes an HTTP answer here. An error returned to Lambda would reach the client as
+//! API Gateway's own 502, which no ECR client can read.
+
+use std::convert::Infallible;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayProxyResponse};
+use aws_lambda_events::encodings::Body;
+use aws_lambda_events::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use lambda_runtime::{Context, LambdaEvent};
+use serde::{Deserialize, Deserializer};
+use serde_json::json;
+use tokio::time::{Instant, timeout_at};
+use uuid::Uuid;
+
+use crate::App;
+use crate::access::Caller;
+use crate::call::{Call, CallLog};
+use crate::create_repository::create_repository;
+use crate::error::{Error, Failure};
+use crate::names::RegistryId;
+use crate::put_image::put_image;
+
+const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
+
+/// Lambda's bound on a synchronous answer, in bytes.
+const MAX_PAYLOAD: usize = 6_291_556;
+
+/// The longest that a call may take. The function's time-out is 28 s, and API Gateway's 29.
+const SOFT_DEADLINE: Duration = Duration::from_secs(24);
+/// What the invocation's own deadline must leave for the answer.
+const MARGIN: Duration = Duration::from_secs(2);
+
+/// The actions of the ECR API that this function serves.
+#[derive(Debug, Clone, Copy)]
+enum Action {
+    CreateRepository,
+    PutImage,
+}
+
+impl Action {
+    /// `POST /` with the action's name in `X-Amz-Target`; the Content-Type is not looked at.
+    fn of(request: &ApiGatewayProxyRequest) -> Option<Self> {
+        if request.http_method != Method::POST || request.path.as_deref() != Some("/") {
+            return None;
+        }
+        let target = |headers: &HeaderMap| headers.get("x-amz-target").cloned();
+        let target = target(&request.headers).or_else(|| target(&request.multi_value_headers))?;
+        match target.to_str().ok()?.strip_prefix("AmazonEC2ContainerRegistry_V20150921.")? {
+            "CreateRepository" => Some(Self::CreateRepository),
+            "PutImage" => Some(Self::PutImage),
+            _ => None,
+        }
+    }
+
+    async fn run(self, app: &App, call: &mut Call, body: String) -> Result<String, Error> {
+        match self {
+            Self::CreateRepository => {
+                call.log.action = Some("CreateRepository");
+                create_repository(app, call, body).await
+            }
+            Self::PutImage => {
+                call.log.action = Some("PutImage");
+                put_image(app, call, body).await
+            }
+        }
+    }
+}
+
+/// Answers one request.
+///
+/// # Errors
+/// None: a failure is an answer too.
+pub async fn handle(
+    app: &App,
+    event: LambdaEvent<ApiGatewayProxyRequest>,
+) -> Result<ApiGatewayProxyResponse, Infallible> {
+    let began = Instant::now();
+    let LambdaEvent { payload: mut request, context } = event;
+    let request_id = request_id(request.request_context.request_id.take());
+    let now = since_1970();
+    let mut call = Call {
+        caller: caller(&mut request, app.config.default_registry.as_ref()),
+        answer_limit: MAX_PAYLOAD.saturating_sub(envelope_len(&request_id)),
+        began_at: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+        log: CallLog::default(),
+    };
+
+    let result = match (Action::of(&request), body(request)) {
+        (None, _) => Err(Error::UnknownOperation),
+        (Some(_), Err(error)) => Err(error),
+        (Some(action), Ok(body)) => {
+            let deadline = began + time_left(&context, now);
+            let answer = timeout_at(deadline, action.run(app, &mut call, body)).await;
+            answer.unwrap_or_else(|_| Err(Failure::new("answering before the deadline").into()))
+        }
+    };
+    call.report(&request_id, &context.request_id, result.as_ref().err(), began.elapsed());
+    Ok(match result {
+        Ok(body) => response(200, &request_id, None, body),
+        Err(error) => refusal(&request_id, &error),
+    })
+}
+
+/// An event as Lambda delivers it: a request, or something else that somebody invoked the function
+/// with (or a header that HTTP has no room for).
+///
+/// Reading it cannot fail, for a failure would be answered by Lambda instead of by us.
+#[derive(Debug)]
+pub struct Event(Result<ApiGatewayProxyRequest, String>);
+
+impl<'de> Deserialize<'de> for Event {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let request = ApiGatewayProxyRequest::deserialize(deserializer);
+        Ok(Self(request.map_err(|error| error.to_string())))
+    }
+}
+
+/// Answers one event.
+///
+/// # Errors
+/// None, as [`handle`].
+pub async fn handle_event(
+    app: &App,
+    LambdaEvent { payload: Event(event), context }: LambdaEvent<Event>,
+) -> Result<ApiGatewayProxyResponse, Infallible> {
+    match event {
+        Ok(request) => handle(app, LambdaEvent::new(request, context)).await,
+        Err(why) => {
+            tracing::info!(lambda_request_id = context.request_id, why, "not a REST request");
+            let error = Error::Serialization("the event is not a REST request", None);
+            Ok(refusal(&request_id(None), &error))
+        }
+    }
+}
+
+/// API Gateway's, so that its logs and ours tell of the same request; a new one where there is none
+/// that a header can carry.
+fn request_id(given: Option<String>) -> String {
+    given
+        .filter(|id| !id.is_empty() && HeaderValue::from_str(id).is_ok())
+        .unwrap_or_else(|| Uuid::new_v4().to_string())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place where a call learns the time")]
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Until when the call must be answered, from now.
+fn time_left(context: &Context, now: Duration) -> Duration {
+    // Lambda always sets the deadline; a zero comes from elsewhere.
+    if context.deadline == 0 {
+        return SOFT_DEADLINE;
+    }
+    let invocation = Duration::from_millis(context.deadline).saturating_sub(now);
+    SOFT_DEADLINE.min(invocation.saturating_sub(MARGIN))
+}
+
+/// Who signed the request. Not `requestContext.accountId`: that is the API's owner.
+fn caller(request: &mut ApiGatewayProxyRequest, default: Option<&RegistryId>) -> Option<Caller> {
+    let identity = &mut request.request_context.identity;
+    let signed = identity.account_id.take().and_then(|id| RegistryId::parse(id).ok());
+    let account = signed.or_else(|| default.cloned())?;
+    let root = || format!("arn:aws:iam::{account}:root");
+    let arn = identity.user_arn.take().filter(|arn| !arn.is_empty()).unwrap_or_else(root);
+    Some(Caller { account, arn })
+}
+
+fn body(request: ApiGatewayProxyRequest) -> Result<String, Error> {
+    let text = request.body.unwrap_or_default();
+    if !request.is_base64_encoded {
+        return Ok(text);
+    }
+    let not_text = "it is not UTF-8 in Base64";
+    let bytes = BASE64_STANDARD
+        .decode(text)
+        .map_err(|error| Error::Serialization(not_text, Some(error.into())))?;
+    String::from_utf8(bytes).map_err(|error| Error::Serialization(not_text, Some(error.into())))
+}
+
+fn refusal(request_id: &str, error: &Error) -> ApiGatewayProxyResponse {
+    let message = match error {
+        Error::Server(_) => format!("{error} Request id: {request_id}"),
+        _ => error.to_string(),
+    };
+    let code = error.code();
+    let body = match error {
+        Error::Kms { kms_error, .. } => {
+            json!({ "__type": code, "message": message, "kmsError": kms_error })
+        }
+        _ => json!({ "__type": code, "message": message }),
+    };
+    // The body's `__type` is for botocore, the header for the Rust and JavaScript SDKs.
+    response(error.status(), request_id, Some(code), body.to_string())
+}
+
+fn response(
+    status: u16,
+    request_id: &str,
+    error_type: Option<&'static str>,
+    body: String,
+) -> ApiGatewayProxyResponse {
+    let mut headers = HeaderMap::new();
+    let mut set = |name, value| headers.insert(HeaderName::from_static(name), value);
+    set("content-type", HeaderValue::from_static(CONTENT_TYPE));
+    // `request_id` is made of what a header can carry.
+    if let Ok(request_id) = HeaderValue::from_str(request_id) {
+        set("x-amzn-requestid", request_id);
+    }
+    if let Some(error_type) = error_type {
+        set("x-amzn-errortype", HeaderValue::from_static(error_type));
+    }
+    let mut response = ApiGatewayProxyResponse::default();
+    response.status_code = status.into();
+    response.headers = headers;
+    response.body = Some(Body::Text(body));
+    response
+}
+
+/// How many bytes of Lambda's answer a success takes around its body.
+fn envelope_len(request_id: &str) -> usize {
+    let empty = response(200, request_id, None, String::new());
+    // Headers of visible ASCII and an empty text always serialise.
+    serde_json::to_vec(&empty).map_or(0, |json| json.len() - r#""""#.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_deadline_leaves_two_seconds_of_the_invocations_own() {
+        let now = Duration::from_secs(1_000_000);
+        let left = |deadline_s: u64| {
+            let mut context = Context::default();
+            context.deadline = deadline_s * 1000;
+            time_left(&context, now)
+        };
+        assert_eq!(left(0), SOFT_DEADLINE);
+        assert_eq!(left(1_000_028), SOFT_DEADLINE);
+        assert_eq!(left(1_000_010), Duration::from_secs(8));
+        assert_eq!(left(1_000_001), Duration::ZERO);
+    }
+
+    proptest! {
+        #[test]
+        fn the_envelope_is_what_surrounds_the_body(id in "[!-~]{1,60}", text in "\\PC{0,60}") {
+            let body = json!({ "image": text }).to_string();
+            let escaped = serde_json::to_string(&body).unwrap().len();
+            let whole = serde_json::to_string(&response(200, &id, None, body)).unwrap().len();
+            prop_assert_eq!(envelope_len(&id) + escaped, whole);
+        }
+    }
+}
