@@ -59,6 +59,7 @@ pub fn s(text: impl Into<String>) -> AttributeValue {
 }
 
 /// A number attribute.
+#[must_use]
 pub fn n(number: u64) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }
