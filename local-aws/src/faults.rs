@@ -35,7 +35,7 @@ pub enum Fault {
     LateCopy(Duration),
     /// Not sent, never answered: the client's time-out decides.
     Hang,
-    /// Sent and applied; the answer's body ends half-way.
+    /// Sent and applied; the answer's body ends half-way, short of its `Content-Length`.
     TruncateBody,
     /// Not sent; answered with this error in the service's own shape (a HEAD has no body).
     Answer {

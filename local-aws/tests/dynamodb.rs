@@ -1,5 +1,5 @@
 //! The facts about the DynamoDB engine on which PutImage's commit rests.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 use std::collections::HashMap;
 

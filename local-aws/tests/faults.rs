@@ -1,5 +1,5 @@
 //! Each fault: what the service did, what the SDK saw, how many attempts left the client.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 use std::time::{Duration, Instant};
 
@@ -133,6 +133,13 @@ async fn a_truncated_answer_is_unreadable_though_applied() {
     let world = World::new().await;
     world.put(Fault::TruncateBody).await.unwrap_err();
     assert!(world.stored().await);
+
+    let objects = s3::Client::new(&world.stack.faulted_sdk_config(&world.faults));
+    let put = objects.put_object().bucket("layers").key("k").body(b"body".to_vec().into());
+    put.send().await.unwrap();
+    world.faults.script("GetObject", [Some(Fault::TruncateBody)]);
+    let read = objects.get_object().bucket("layers").key("k").send().await.unwrap();
+    read.body.collect().await.unwrap_err();
     world.stack.stop().await;
 }
 

@@ -6,6 +6,8 @@ use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::{DataKeySpec, KeyState, KeyUsageType};
 use local_aws::{Options, Stack};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 async fn start() -> (Stack, Client) {
     let stack = Stack::start(Options::default()).await.unwrap();
@@ -27,7 +29,7 @@ fn refusal<T: std::fmt::Debug, E: ProvideErrorMetadata + std::fmt::Debug, R: std
     (error.code().unwrap().to_owned(), error.message().unwrap_or_default().to_owned())
 }
 
-/// What GenerateDataKey answers for a key: `Ok`, or the code.
+/// What `GenerateDataKey` answers for a key: `Ok`, or the code.
 async fn outcome(kms: &Client, key: &str) -> String {
     let call = kms.generate_data_key().key_id(key).key_spec(DataKeySpec::Aes256).send().await;
     match call {
@@ -220,4 +222,54 @@ async fn bad_input_is_a_validation_exception() {
     let call = kms.create_grant().key_id(&arn).grantee_principal("p").send().await;
     assert_eq!(refusal(call).0, "UnknownOperationException");
     stack.stop().await;
+}
+
+#[tokio::test]
+async fn nonsense_is_refused_and_the_door_stays_open() {
+    let (stack, kms) = start().await;
+    let operations = [
+        "",
+        "Nonsense",
+        "CancelKeyDeletion",
+        "CreateAlias",
+        "CreateKey",
+        "Decrypt",
+        "DeleteAlias",
+        "DescribeKey",
+        "DisableKey",
+        "EnableKey",
+        "GenerateDataKey",
+        "ListAliases",
+        "PutKeyPolicy",
+        "ScheduleKeyDeletion",
+        "UpdateAlias",
+    ];
+    let deep = "[".repeat(10_000);
+    let bodies: [&[u8]; 6] =
+        [b"{", b"7", b"{\"KeyId\":[]}", b"{\"CiphertextBlob\":\"%\"}", b"\xff", deep.as_bytes()];
+    for operation in operations {
+        for body in bodies {
+            let answer = raw(&stack.kms_url(), operation, body).await;
+            let refused = answer.starts_with("HTTP/1.1 400 ") && answer.contains("\"__type\":");
+            // Unknown members are ignored, as KMS does.
+            let ignored = answer.starts_with("HTTP/1.1 200 ") && body.starts_with(b"{\"");
+            assert!(refused || ignored, "{operation} {answer}");
+        }
+    }
+    create_key(&kms).await;
+    stack.stop().await;
+}
+
+/// The answer to a request that no SDK would send.
+async fn raw(url: &str, operation: &str, body: &[u8]) -> String {
+    let mut connection = TcpStream::connect(url.strip_prefix("http://").unwrap()).await.unwrap();
+    let length = body.len();
+    let head = format!(
+        "POST / HTTP/1.1\r\nhost: kms\r\nx-amz-target: TrentService.{operation}\r\n\
+         content-length: {length}\r\nconnection: close\r\n\r\n"
+    );
+    connection.write_all(&[head.as_bytes(), body].concat()).await.unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+    answer
 }

@@ -146,7 +146,8 @@ async fn objects_are_there(config: &SdkConfig, last: usize) {
         objects.restore_object().bucket("layers").key(key).send().await.unwrap();
         let read = objects.get_object().bucket("layers").key(key).send().await.unwrap();
         let bytes = read.body.collect().await.unwrap().to_vec();
-        let number = std::str::from_utf8(&bytes[..6]).unwrap().parse().unwrap();
+        let number =
+            std::str::from_utf8(bytes.first_chunk::<6>().unwrap()).unwrap().parse().unwrap();
         assert_eq!(bytes, body(number));
         match key.parse::<usize>() {
             Ok(key) => assert_eq!(key, number),

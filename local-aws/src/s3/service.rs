@@ -40,11 +40,11 @@ pub(super) struct Objects {
 
 impl Objects {
     pub(super) fn open(directory: Option<&Path>, region: &str) -> io::Result<Self> {
-        let temporary = if directory.is_some() { None } else { Some(TempDir::new()?) };
-        let root = match (directory, &temporary) {
-            (Some(directory), _) => directory.join("s3"),
-            (None, Some(temporary)) => temporary.path().join("s3"),
-            (None, None) => return Err(io::ErrorKind::NotFound.into()),
+        let (root, temporary) = if let Some(directory) = directory {
+            (directory.join("s3"), None)
+        } else {
+            let temporary = tempfile::Builder::new().prefix("local-aws-").tempdir()?;
+            (temporary.path().to_owned(), Some(temporary))
         };
         std::fs::create_dir_all(&root)?;
         Ok(Objects {
