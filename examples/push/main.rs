@@ -1,0 +1,179 @@
+//! Pushes an image: the API reference's sample, explained step by step, or one of your own from an
+//! OCI image layout. See `--help`.
+#![expect(clippy::print_stderr, clippy::print_stdout, reason = "a command-line program")]
+
+mod layout;
+#[path = "../local/mod.rs"]
+mod local;
+mod progress;
+mod registry;
+mod sample;
+
+use std::error::Error;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use aws_config::BehaviorVersion;
+use ecr_put_image::names::{ImageTag, RepositoryName};
+use indicatif::DecimalBytes;
+use layout::{Content, Image};
+use local::Local;
+use local_aws::Options;
+use registry::{Outcome, Registry};
+
+const HELP: &str = "\
+Pushes an image to this implementation of Amazon ECR.
+
+Usage: cargo run --example push
+       cargo run --example push -- LAYOUT REPOSITORY[:TAG] [--endpoint URL]
+
+Without arguments: pushes the API reference's sample request in memory, and shows what becomes of
+it. With them: pushes an image from LAYOUT, the directory of an OCI image layout, as `skopeo copy
+… oci:LAYOUT` and `buildah push … oci:LAYOUT` write it.
+
+The layout is checked first, every blob's size and digest; nothing is pushed from a broken one. Of
+several images, TAG chooses the one of that name. TAG defaults to the image's name in the layout,
+and to `latest` where it has none. Config and layers go into the layer bucket, in one request each
+(5 GiB at most; there is no multipart upload); those that are there already are left alone. A
+repository that does not exist is created.
+
+Options:
+  --endpoint URL  the ECR endpoint to push to, with the environment's region and credentials.
+                  LAYER_BUCKET names the bucket for the layers and AWS_ENDPOINT_URL_S3, where it
+                  is set, its endpoint, as the example `serve` exports them. The registry is the
+                  caller's own. Without this option, the image goes into memory, for a trial
+  --help          print this
+";
+
+/// What the command line asks for.
+enum Command {
+    Help,
+    Sample,
+    Layout { layout: PathBuf, repository: RepositoryName, tag: Option<ImageTag>, to: Destination },
+}
+
+enum Destination {
+    Memory,
+    Endpoint(String),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let pushed = match command() {
+        Ok(Command::Help) => {
+            print!("{HELP}");
+            Ok(())
+        }
+        Ok(Command::Sample) => sample::push().await,
+        Ok(Command::Layout { layout, repository, tag, to }) => match layout::read(&layout, tag) {
+            Ok(image) => push(&image, &repository, to).await,
+            Err(fault) => Err(format!("{}: {fault}", layout.display()).into()),
+        },
+        Err(error) => Err(format!("{error} (see --help)").into()),
+    };
+    match pushed {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("push: {}", error.to_string().replace('\n', " "));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn command() -> Result<Command, lexopt::Error> {
+    use lexopt::prelude::{Long, Short, Value, ValueExt as _};
+    let mut layout = None;
+    let mut target = None;
+    let mut to = Destination::Memory;
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("endpoint") => to = Destination::Endpoint(parser.value()?.string()?),
+            Long("help") | Short('h') => return Ok(Command::Help),
+            Value(value) if layout.is_none() => layout = Some(PathBuf::from(value)),
+            Value(value) if target.is_none() => target = Some(value.string()?),
+            other => return Err(other.unexpected()),
+        }
+    }
+    match (layout, target, to) {
+        (None, _, Destination::Memory) => Ok(Command::Sample),
+        (None, ..) => Err("--endpoint needs a LAYOUT to push".into()),
+        (Some(_), None, _) => Err("no REPOSITORY to push to".into()),
+        (Some(layout), Some(target), to) => {
+            let (repository, tag) = match target.split_once(':') {
+                Some((repository, tag)) => (repository.to_owned(), Some(tag.to_owned())),
+                None => (target, None),
+            };
+            let repository = RepositoryName::parse(repository)
+                .map_err(|unmet| format!("the REPOSITORY {unmet}"))?;
+            let tag = tag.map(ImageTag::parse).transpose();
+            let tag = tag.map_err(|unmet| format!("the TAG {unmet}"))?;
+            Ok(Command::Layout { layout, repository, tag, to })
+        }
+    }
+}
+
+/// Pushes `image` to where the command line says.
+async fn push(image: &Image, name: &RepositoryName, to: Destination) -> Result<(), Box<dyn Error>> {
+    match to {
+        Destination::Endpoint(url) => {
+            #[expect(clippy::disallowed_methods, reason = "the command's own environment")]
+            let bucket = std::env::var("LAYER_BUCKET").ok().filter(|bucket| !bucket.is_empty());
+            let bucket = bucket.ok_or("LAYER_BUCKET is not set: where do the layers go?")?;
+            let aws = aws_config::load_defaults(BehaviorVersion::v2026_01_12()).await;
+            push_to(&Registry::new(&aws, &url, bucket), image, name).await
+        }
+        Destination::Memory => {
+            let free_port = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
+            let local = Local::start(Options::default(), free_port, |_| None).await?;
+            println!("A trial in memory: the example `serve` and --endpoint make it last.");
+            let bucket = local.stack.options().layer_bucket.clone();
+            let registry = Registry::new(&local.stack.sdk_config(), &local.ecr_url, bucket);
+            let pushed = push_to(&registry, image, name).await;
+            local.stop().await;
+            pushed
+        }
+    }
+}
+
+/// The repository, then manifest by manifest: what it refers to, and then itself.
+async fn push_to(
+    registry: &Registry,
+    image: &Image,
+    name: &RepositoryName,
+) -> Result<(), Box<dyn Error>> {
+    let (repository, outcome) = registry.create_repository(name).await?;
+    println!("repository {name} in registry {}: {}", repository.registry, said(outcome, "created"));
+    for manifest in &image.manifests {
+        let content = match &manifest.content {
+            Content::Blobs(blobs) => {
+                let (mut sent, mut bytes) = (0, 0);
+                for blob in blobs {
+                    if registry.put_blob(&repository, blob).await? == Outcome::Done {
+                        sent += 1;
+                        bytes += blob.size;
+                    }
+                }
+                let there = blobs.len() - sent;
+                format!("{sent} blobs sent ({}), {there} already there", DecimalBytes(bytes))
+            }
+            Content::Children(count) => format!("an index of {count}"),
+        };
+        // Children have no names; the image or index that was asked for comes last.
+        let tag = (manifest.digest == image.root).then_some(&image.tag);
+        let outcome = registry.put_image(&repository, manifest, tag).await?;
+        let platform = manifest.platform.as_ref().map(|platform| format!("{platform}, "));
+        let platform = platform.unwrap_or_default();
+        println!("{}: {platform}{content}: {}", manifest.digest, said(outcome, "stored"));
+    }
+    println!("{name}:{} is {}", image.tag, image.root);
+    Ok(())
+}
+
+fn said(outcome: Outcome, done: &'static str) -> &'static str {
+    match outcome {
+        Outcome::Done => done,
+        Outcome::AlreadyThere => "already there",
+    }
+}

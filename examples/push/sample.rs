@@ -1,0 +1,281 @@
+//! The API reference's sample request from end to end, with what each step leaves behind.
+
+use std::collections::{BTreeMap, HashMap};
+use std::error::Error;
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use aws_lambda_events::apigw::ApiGatewayProxyRequest;
+use aws_lambda_events::encodings::Body;
+use aws_lambda_events::http::HeaderValue;
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_s3::primitives::ByteStream;
+use ecr_put_image::layers::object_key;
+use ecr_put_image::manifest::{Manifest, References};
+use ecr_put_image::names::{Digest, RegistryId, Repository, RepositoryName};
+use ecr_put_image::{App, handle};
+use lambda_runtime::{Context, LambdaEvent};
+use local_aws::{DEFAULT_ACCOUNT, Faults, Options, Stack};
+use serde_json::{Value, json};
+
+use crate::local;
+
+/// The reference's sample request, as API Gateway hands it to the function.
+const REQUEST: &str = include_str!("../../events/put-image.json");
+
+const REPOSITORY: &str = "amazonlinux";
+
+/// The reference's sample answer, save the manifest, which is the request's.
+const ANSWER: [(&str, &str); 4] = [
+    ("registryId", DEFAULT_ACCOUNT),
+    ("repositoryName", REPOSITORY),
+    (
+        "imageId/imageDigest",
+        "sha256:f1d4ae3f7261a72e98c6ebefe9985cf10a0ea5bd762585a43e0700ed99863807",
+    ),
+    ("imageId/imageTag", "2016.09"),
+];
+/// What ECR has added to the answer since the reference's sample was printed.
+const MEDIA_TYPE: &str = "application/vnd.docker.distribution.manifest.v2+json";
+
+/// The attributes that tell what an item is about.
+const MAIN_ATTRIBUTES: [&str; 8] = [
+    "mutability",
+    "encryption",
+    "imageCount",
+    "tagCount",
+    "digest",
+    "mediaType",
+    "manifestBytes",
+    "body",
+];
+
+type Item = HashMap<String, AttributeValue>;
+
+/// Pushes the sample into an empty registry in memory, and prints what happens.
+///
+/// # Errors
+/// The expectations that did not hold.
+pub(crate) async fn push() -> Result<(), Box<dyn Error>> {
+    let stack = Stack::start(Options::default()).await?;
+    let calls = Faults::new();
+    let config = local::config(stack.options(), |_| None)?;
+    let app = App::new(config, &stack.faulted_sdk_config(&calls));
+    let request: ApiGatewayProxyRequest = serde_json::from_str(REQUEST)?;
+    let manifest = sample_manifest(&request)?;
+    let mut checks = Checks::default();
+
+    println!(
+        "Amazon ECR's PutImage on an embedded DynamoDB, S3 and KMS: nothing leaves this machine."
+    );
+    create_repository(&app, &request, &mut checks).await?;
+    put_layers(&stack, &manifest).await?;
+
+    calls.reset_calls();
+    let began = Instant::now();
+    let Ok(answer) = handle(&app, LambdaEvent::new(request, Context::default())).await;
+    let took = began.elapsed();
+    let calls = calls.calls();
+    println!(
+        "\n3. PutImage {REPOSITORY}:2016.09, the API reference's sample request (events/put-image.json)"
+    );
+    compare(answer.status_code, &body(answer.body)?, &manifest, &mut checks);
+
+    show_table(&stack, &mut checks).await?;
+    let calls = calls.iter().map(|call| format!("{} {}", service(call.service), call.operation));
+    summarise(calls.collect(), took);
+    stack.stop().await;
+    checks.all_held()
+}
+
+/// Asks for the repository with the sample's own event, as another action.
+async fn create_repository(
+    app: &App,
+    sample: &ApiGatewayProxyRequest,
+    checks: &mut Checks,
+) -> Result<(), Box<dyn Error>> {
+    let mut request = sample.clone();
+    let target = HeaderValue::from_static("AmazonEC2ContainerRegistry_V20150921.CreateRepository");
+    request.headers.insert("x-amz-target", target.clone());
+    request.multi_value_headers.insert("x-amz-target", target);
+    request.body = Some(json!({ "repositoryName": REPOSITORY }).to_string());
+    let Ok(answer) = handle(app, LambdaEvent::new(request, Context::default())).await;
+    let created = body(answer.body)?;
+    println!("\n1. CreateRepository {REPOSITORY} in registry {DEFAULT_ACCOUNT}");
+    println!("   HTTP {}, {}", answer.status_code, text(&created, "/repository/repositoryArn"));
+    checks.expect(answer.status_code == 200, "the repository was not created");
+    Ok(())
+}
+
+/// Puts stand-ins for config and layer where the service looks for them.
+async fn put_layers(stack: &Stack, manifest: &str) -> Result<(), Box<dyn Error>> {
+    let s3 = aws_sdk_s3::Client::new(&stack.sdk_config());
+    let bucket = &stack.options().layer_bucket;
+    let repository = Repository {
+        registry: RegistryId::parse(DEFAULT_ACCOUNT.to_owned())?,
+        name: RepositoryName::parse(REPOSITORY.to_owned())?,
+    };
+    let References::Layers(layers) = Manifest::parse(manifest, None, u64::MAX)?.references else {
+        return Err("the sample is no image".into());
+    };
+    println!("\n2. Its config and its layer, in the bucket `{bucket}`");
+    for layer in &layers {
+        let key = object_key(&repository, layer);
+        println!("   {}", shortened(&key, layer));
+        let stand_in = ByteStream::from_static(b"stand-in");
+        s3.put_object().bucket(bucket).key(key).body(stand_in).send().await?;
+    }
+    println!(
+        "   (8 bytes each stand in for them: ECR looks whether a layer is there, not into it)"
+    );
+    Ok(())
+}
+
+/// The answer, member by member, beside the reference's.
+fn compare(status: i64, answer: &Value, manifest: &str, checks: &mut Checks) {
+    println!("   HTTP {status}; beside the reference's sample answer:");
+    checks.expect(status == 200, &format!("the push was answered HTTP {status}: {answer}"));
+    for (member, expected) in ANSWER {
+        let value = text(answer, &format!("/image/{member}"));
+        let holds = checks.expect(value == expected, &format!("{member} is not {expected}"));
+        println!("   {:11}{member:24}{value}", if holds { "the same" } else { "DIFFERENT" });
+    }
+    let echo = text(answer, "/image/imageManifest");
+    let holds = checks.expect(echo == manifest, "imageManifest is not what was sent");
+    let verdict = if holds { "the same" } else { "DIFFERENT" };
+    println!("   {verdict:11}{:24}{} bytes, as they were sent", "imageManifest", echo.len());
+    let media_type = text(answer, "/image/imageManifestMediaType");
+    let holds =
+        checks.expect(media_type == MEDIA_TYPE, &format!("the media type is not {MEDIA_TYPE}"));
+    let verdict = if holds { "new since" } else { "DIFFERENT" };
+    println!("   {verdict:11}{:24}{media_type}", "imageManifestMediaType");
+}
+
+/// Every item of the table: key and main attributes, with `<repoId>` for the one part of the keys
+/// that is another each time.
+async fn show_table(stack: &Stack, checks: &mut Checks) -> Result<(), Box<dyn Error>> {
+    let table = &stack.options().table;
+    let dynamodb = aws_sdk_dynamodb::Client::new(&stack.sdk_config());
+    let scan = dynamodb.scan().table_name(table).consistent_read(true).send().await?;
+    let items = scan.items();
+    let repo_id = items.iter().find_map(|item| item.get("repoId")?.as_s().ok());
+    let repo_id = repo_id.ok_or("the table has no repository")?;
+
+    println!("\n4. The table `{table}`, with <repoId> for the repository's random id");
+    let mut rows: Vec<_> = items.iter().map(|item| (key(item, repo_id), item)).collect();
+    rows.sort_by(|(a, _), (b, _)| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    for ((partition, sort), item) in &rows {
+        println!("   {partition}  {sort}");
+        println!("      {}", attributes(item));
+    }
+
+    let [_, _, (_, digest), (_, tag)] = ANSWER;
+    let short = shortened_digest(digest);
+    let expected = [
+        (format!("REPO#{DEFAULT_ACCOUNT}#{REPOSITORY}"), "#META".to_owned()),
+        ("R#<repoId>".to_owned(), format!("IMAGE#{short}")),
+        ("R#<repoId>".to_owned(), format!("MANIFEST#{short}")),
+        ("R#<repoId>".to_owned(), format!("TAG#{tag}")),
+    ];
+    let stored = rows.iter().map(|(key, _)| key);
+    checks.expect(
+        stored.eq(&expected),
+        "the table does not have repository, image, manifest and tag, and nothing else",
+    );
+    Ok(())
+}
+
+fn key(item: &Item, repo_id: &str) -> (String, String) {
+    let part = |name| {
+        let text = item.get(name).and_then(|value| value.as_s().ok()).map_or("", String::as_str);
+        match text.split_once('#') {
+            Some((kind, digest)) if digest.starts_with("sha256:") => {
+                format!("{kind}#{}", shortened_digest(digest))
+            }
+            _ => text.replace(repo_id, "<repoId>"),
+        }
+    };
+    (part("PK"), part("SK"))
+}
+
+fn attributes(item: &Item) -> String {
+    let mut text = String::new();
+    for name in MAIN_ATTRIBUTES {
+        let value = match item.get(name) {
+            Some(AttributeValue::S(value)) => shortened_digest(value),
+            Some(AttributeValue::N(value)) => value.clone(),
+            Some(AttributeValue::B(value)) => format!("({} bytes)", value.as_ref().len()),
+            _ => continue,
+        };
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{}{name}={value}", if text.is_empty() { "" } else { " " });
+    }
+    text
+}
+
+/// How many calls of each operation, and how long they took together.
+fn summarise(calls: Vec<String>, took: Duration) {
+    let total = calls.len();
+    let mut by_name = BTreeMap::<_, usize>::new();
+    for call in calls {
+        *by_name.entry(call).or_default() += 1;
+    }
+    let by_name = by_name.into_iter().map(|(name, count)| format!("{count} {name}"));
+    let by_name = by_name.collect::<Vec<_>>().join(", ");
+    println!("\n{total} calls to AWS services for the push ({by_name}) in {} ms", took.as_millis());
+}
+
+/// The expectations that did not hold.
+#[derive(Default)]
+struct Checks(Vec<String>);
+
+impl Checks {
+    fn expect(&mut self, holds: bool, otherwise: &str) -> bool {
+        if !holds {
+            self.0.push(otherwise.to_owned());
+        }
+        holds
+    }
+
+    fn all_held(self) -> Result<(), Box<dyn Error>> {
+        if self.0.is_empty() { Ok(()) } else { Err(self.0.join("; ").into()) }
+    }
+}
+
+/// The manifest in the sample request.
+fn sample_manifest(request: &ApiGatewayProxyRequest) -> Result<String, Box<dyn Error>> {
+    let body: Value = serde_json::from_str(request.body.as_deref().unwrap_or_default())?;
+    Ok(text(&body, "/imageManifest").to_owned())
+}
+
+fn body(body: Option<Body>) -> Result<Value, Box<dyn Error>> {
+    match body {
+        Some(Body::Text(text)) => Ok(serde_json::from_str(&text)?),
+        _ => Err("the answer is no text".into()),
+    }
+}
+
+/// The text at `pointer`; none is shown as empty.
+fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn service(name: &str) -> &str {
+    match name {
+        "dynamodb" => "DynamoDB",
+        "s3" => "S3",
+        "kms" => "KMS",
+        other => other,
+    }
+}
+
+/// `key` with the first twelve digits of the digest's hexadecimal ones.
+fn shortened(key: &str, digest: &Digest) -> String {
+    let hex = digest.hex();
+    key.replace(hex, &format!("{}…", hex.get(..12).unwrap_or(hex)))
+}
+
+/// `text` as it is, or shortened where it is a digest.
+fn shortened_digest(text: &str) -> String {
+    Digest::parse(text).map_or_else(|| text.to_owned(), |digest| shortened(text, &digest))
+}
