@@ -1,0 +1,284 @@
+//! The examples as people run them: real processes, their exit codes and their words.
+//!
+//! `cargo test` builds them; `cargo test --test examples` alone does not, `cargo build --examples`
+//! does.
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
+
+mod layout;
+mod process;
+
+use aws_sdk_ecr::error::ProvideErrorMetadata as _;
+use aws_sdk_s3::primitives::ByteStream;
+use layout::Layout;
+use process::{Serve, push, serve};
+use serde_json::json;
+
+#[test]
+fn push_shows_the_references_sample() {
+    let shown = push(&[], &[]);
+    assert_eq!((shown.code, shown.stderr.as_str()), (Some(0), ""));
+    for line in [
+        "1. CreateRepository amazonlinux in registry 012345678910",
+        "   012345678910/amazonlinux/sha256/8e3fa21c4cc4…",
+        "   the same   imageId/imageDigest     sha256:f1d4ae3f7261a72e98c6ebefe9985cf10a0ea5bd762585a43e0700ed99863807",
+        "   the same   imageId/imageTag        2016.09",
+        "   the same   imageManifest           529 bytes, as they were sent",
+        "   R#<repoId>  TAG#2016.09",
+    ] {
+        assert!(shown.stdout.lines().any(|shown| shown == line), "{line}\n{}", shown.stdout);
+    }
+    assert!(!shown.stdout.contains("DIFFERENT"));
+
+    // The README shows this output: all but the time is the same in every run.
+    let (all, last) = shown.stdout.trim_end().rsplit_once('\n').unwrap();
+    let again = push(&[], &[]);
+    assert_eq!(again.stdout.trim_end().rsplit_once('\n').unwrap().0, all);
+    let calls = regex::Regex::new(r"^\d+ calls to AWS services for the push \(.*\) in \d+ ms$");
+    assert!(calls.unwrap().is_match(last), "{last}");
+}
+
+#[tokio::test]
+async fn serve_exports_what_clients_need() {
+    let mut serve = Serve::start(&["--port", "0"], &[]);
+    assert_eq!(
+        serve.names(),
+        [
+            "AWS_ENDPOINT_URL_ECR",
+            "AWS_ENDPOINT_URL_S3",
+            "AWS_ENDPOINT_URL_DYNAMODB",
+            "AWS_ENDPOINT_URL_KMS",
+            "AWS_REGION",
+            "AWS_DEFAULT_REGION",
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+            "TABLE_NAME",
+            "LAYER_BUCKET",
+            "MANIFEST_BUCKET",
+        ]
+    );
+
+    let manifest = Image::put(&serve, "app/web").await;
+    assert_eq!(manifest.push(&serve, "1.0").await, Ok(()));
+    assert_eq!(manifest.push(&serve, "1.0").await, Err("ImageAlreadyExistsException".to_owned()));
+    assert_eq!(manifest.push(&serve, "1.1").await, Ok(()));
+    assert_eq!(serve.terminate("TERM"), Some(0));
+}
+
+#[tokio::test]
+async fn with_a_data_directory_everything_survives_a_kill() {
+    let data = tempfile::tempdir().unwrap();
+    let arguments = ["--port", "0", "--data", data.path().to_str().unwrap()];
+    let mut serve = Serve::start(&arguments, &[]);
+    let manifest = Image::put(&serve, "app/web").await;
+    assert_eq!(manifest.push(&serve, "1.0").await, Ok(()));
+    serve.kill();
+
+    let mut serve = Serve::start(&arguments, &[]);
+    let again = manifest.push(&serve, "1.0").await;
+    assert_eq!(again, Err("ImageAlreadyExistsException".to_owned()));
+    assert_eq!(serve.layers().await.len(), 2);
+    // Another image of the same layers needs no new upload.
+    let other = Image { text: manifest.text.replace('{', "{ "), ..manifest };
+    assert_eq!(other.push(&serve, "2.0").await, Ok(()));
+    assert_eq!(serve.terminate("INT"), Some(0));
+}
+
+#[tokio::test]
+async fn the_quotas_are_the_environments() {
+    let serve = Serve::start(&["--port", "0"], &[("TAGS_PER_IMAGE", "1")]);
+    let manifest = Image::put(&serve, "app/web").await;
+    assert_eq!(manifest.push(&serve, "1.0").await, Ok(()));
+    assert_eq!(manifest.push(&serve, "1.1").await, Err("LimitExceededException".to_owned()));
+}
+
+#[test]
+fn serve_says_in_one_line_why_it_cannot_start() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = listener.local_addr().unwrap().port().to_string();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let file = file.path().to_str().unwrap();
+    for (arguments, environment, says) in [
+        (vec!["--port", &taken], vec![], "cannot listen on 127.0.0.1:"),
+        (vec!["--port", "0", "--data", file], vec![], "cannot keep data in "),
+        (vec!["--port", "0"], vec![("LAYERS_PER_IMAGE", "0")], "LAYERS_PER_IMAGE is not a whole"),
+        (vec!["--port", "65536"], vec![], "(see --help)"),
+        (vec!["--address", "nowhere"], vec![], "(see --help)"),
+        (vec!["--verbose"], vec![], "(see --help)"),
+        (vec!["--data"], vec![], "(see --help)"),
+    ] {
+        let refused = serve(&arguments, &environment);
+        refused.is_one_line_that_says(says);
+        assert_eq!(refused.stdout, "");
+    }
+}
+
+#[test]
+fn help_is_on_standard_output() {
+    for help in [push(&["--help"], &[]), serve(&["--help"], &[])] {
+        assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""));
+        assert!(help.stdout.contains("Usage: cargo run --example"));
+    }
+}
+
+#[tokio::test]
+async fn an_index_goes_to_the_endpoint_with_its_children_and_their_layers() {
+    let serve = Serve::start(&["--port", "0"], &[]);
+    let layout = Layout::of_two_platforms("1.0");
+    let pushed = serve.push(&layout, "app/web", &[]);
+    assert_eq!((pushed.code, pushed.stderr.as_str()), (Some(0), ""));
+    let lines: Vec<_> = pushed.stdout.lines().collect();
+    let [first, second, index] = layout.manifests();
+    assert_eq!(
+        lines,
+        [
+            "repository app/web in registry 012345678910: created".to_owned(),
+            format!("{first}: linux/amd64, 3 blobs sent (51 B), 0 already there: stored"),
+            format!("{second}: linux/arm64/v8, 2 blobs sent (34 B), 1 already there: stored"),
+            format!("{index}: an index of 2: stored"),
+            format!("app/web:1.0 is {index}"),
+        ]
+    );
+    assert_eq!(serve.layers().await, layout.keys("012345678910/app/web"));
+    let tags = serve.sort_keys("TAG#").await;
+    assert_eq!(tags, ["TAG#1.0"]);
+    assert_eq!(serve.sort_keys("IMAGE#").await.len(), 3);
+
+    // Again: nothing is left to do. By another name: the tag is new.
+    let again = serve.push(&layout, "app/web:1.0", &[]);
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+    assert_eq!(again.stdout.matches(": already there\n").count(), 4, "{}", again.stdout);
+    assert!(again.stdout.contains(" 0 blobs sent (0 B), 3 already there: already there\n"));
+    let renamed = serve.push(&layout, "app/web:2.0", &[]);
+    assert!(renamed.stdout.contains(&format!("{index}: an index of 2: stored")));
+    assert_eq!(serve.sort_keys("TAG#").await, ["TAG#1.0", "TAG#2.0"]);
+}
+
+#[test]
+fn without_an_endpoint_an_image_goes_into_memory() {
+    let layout = Layout::of_two_platforms("1.0");
+    let pushed = push(&[layout.path(), "app/web:stable"], &[]);
+    assert_eq!((pushed.code, pushed.stderr.as_str()), (Some(0), ""));
+    let [_, _, index] = layout.manifests();
+    assert!(pushed.stdout.contains(&format!("\napp/web:stable is {index}\n")), "{}", pushed.stdout);
+}
+
+#[test]
+fn the_tag_defaults_to_the_images_name_and_then_to_latest() {
+    let pushed_as = |layout: &Layout| {
+        let pushed = push(&[layout.path(), "app/web"], &[]);
+        assert_eq!((pushed.code, pushed.stderr.as_str()), (Some(0), ""));
+        let (_, last) = pushed.stdout.trim_end().rsplit_once('\n').unwrap();
+        last.split(' ').next().unwrap().to_owned()
+    };
+    assert_eq!(pushed_as(&Layout::of_images(&[Some("3.20")])), "app/web:3.20");
+    assert_eq!(pushed_as(&Layout::of_images(&[None])), "app/web:latest");
+
+    let named = Layout::of_images(&[Some("registry.example/app:1")]);
+    push(&[named.path(), "app/web"], &[]).is_one_line_that_says("is no tag: say REPOSITORY:TAG");
+    assert_eq!(push(&[named.path(), "app/web:1"], &[]).code, Some(0));
+}
+
+#[test]
+fn of_several_images_the_tag_chooses() {
+    let layout = Layout::of_images(&[Some("one"), Some("two"), None]);
+    let [_, two, _] = layout.manifests();
+    let chosen = push(&[layout.path(), "app/web:two"], &[]);
+    assert!(chosen.stdout.contains(&format!("app/web:two is {two}\n")), "{}", chosen.stderr);
+    for target in ["app/web", "app/web:three"] {
+        push(&[layout.path(), target], &[]).is_one_line_that_says(
+            "choose one of its images with REPOSITORY:TAG: one, two, (unnamed)",
+        );
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_pushed_from_a_broken_layout() {
+    let serve = Serve::start(&["--port", "0"], &[]);
+    for (break_it, says) in layout::WAYS_TO_BREAK {
+        let mut layout = Layout::of_two_platforms("1.0");
+        break_it(&mut layout);
+        let refused = serve.push(&layout, "app/web", &[]);
+        refused.is_one_line_that_says(says);
+        assert_eq!(refused.stdout, "", "{says}");
+    }
+    assert_eq!(serve.layers().await, [""; 0]);
+    assert_eq!(serve.sort_keys("").await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_refusal_is_the_services_own_words() {
+    let serve = Serve::start(&["--port", "0"], &[("LAYERS_PER_IMAGE", "1")]);
+    let layout = Layout::of_two_platforms("1.0");
+    let refused = serve.push(&layout, "app/web", &[]);
+    assert_eq!(refused.code, Some(1));
+    assert_eq!(
+        refused.stderr,
+        "push: InvalidParameterException: Invalid parameter at 'ImageManifest' failed to satisfy \
+         constraint: 'Limit on number of layers per image exceeded'\n"
+    );
+    let refused = serve.push(&layout, "app/web", &[("LAYER_BUCKET", "elsewhere")]);
+    refused.is_one_line_that_says("push: NoSuchBucket: ");
+    let refused = serve.push(&layout, "app/web", &[("LAYER_BUCKET", "")]);
+    refused.is_one_line_that_says("LAYER_BUCKET is not set");
+    let gone = [("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")];
+    serve.push(&layout, "app/web", &gone).is_one_line_that_says("no answer from S3: ");
+}
+
+#[test]
+fn a_command_line_that_makes_no_sense_is_refused() {
+    let layout = Layout::of_images(&[None]);
+    let layout = layout.path();
+    for (arguments, says) in [
+        (vec![layout], "no REPOSITORY to push to"),
+        (vec!["--endpoint", "http://127.0.0.1:1"], "--endpoint needs a LAYOUT to push"),
+        (vec![layout, "app/web", "more"], "unexpected argument"),
+        (vec![layout, "app/web", "--endpoint"], "missing argument"),
+        (vec![layout, "App"], "the REPOSITORY must satisfy regular expression"),
+        (vec![layout, "app/web:"], "the TAG must have length greater than or equal to 1"),
+        (vec![layout, "app/web:a/b"], "the TAG must satisfy regular expression"),
+    ] {
+        push(&arguments, &[]).is_one_line_that_says(says);
+    }
+}
+
+/// An image of two blobs that are in the layer bucket.
+struct Image {
+    repository: &'static str,
+    text: String,
+}
+
+impl Image {
+    /// Creates `repository` and puts the blobs of an image into it.
+    async fn put(serve: &Serve, repository: &'static str) -> Self {
+        let created = serve.ecr().create_repository().repository_name(repository).send().await;
+        assert_eq!(created.unwrap().repository().unwrap().registry_id(), Some("012345678910"));
+        let mut blobs = Vec::new();
+        for (media_type, content) in [
+            ("application/vnd.oci.image.config.v1+json", "{}"),
+            ("application/vnd.oci.image.layer.v1.tar", "a layer"),
+        ] {
+            let digest = layout::digest(content.as_bytes());
+            let key = format!("012345678910/{repository}/{}", digest.replace(':', "/"));
+            let body = ByteStream::from_static(content.as_bytes());
+            let put = serve.s3().put_object().bucket(serve.variable("LAYER_BUCKET")).key(key);
+            put.body(body).send().await.unwrap();
+            blobs.push(json!({ "mediaType": media_type, "digest": digest, "size": content.len() }));
+        }
+        let text = json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": blobs[0],
+            "layers": [blobs[1]],
+        });
+        Self { repository, text: text.to_string() }
+    }
+
+    /// Pushes it; the code of a refusal.
+    async fn push(&self, serve: &Serve, tag: &str) -> Result<(), String> {
+        let put = serve.ecr().put_image().repository_name(self.repository).image_tag(tag);
+        match put.image_manifest(&self.text).send().await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.code().unwrap_or("no code").to_owned()),
+        }
+    }
+}

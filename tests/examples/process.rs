@@ -1,0 +1,173 @@
+//! The examples' processes. What a test starts ends with the test.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_s3::config::Credentials;
+
+use crate::layout::Layout;
+
+/// The end of a process.
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    /// A failure that is told in one line.
+    pub(crate) fn is_one_line_that_says(&self, says: &str) {
+        assert_eq!(self.code, Some(1), "{says}: {}", self.stderr);
+        assert_eq!(self.stderr.lines().count(), 1, "{says}: {}", self.stderr);
+        assert!(self.stderr.contains(says), "{says}: {}", self.stderr);
+    }
+}
+
+/// Runs `push` to its end, with nothing but `environment` in its environment.
+pub(crate) fn push(arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
+    run("push", arguments, environment)
+}
+
+/// Runs a `serve` that does not start to its end.
+pub(crate) fn serve(arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
+    run("serve", arguments, environment)
+}
+
+fn run(example: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
+    let Output { status, stdout, stderr } =
+        command(example, arguments, environment).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ended { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+}
+
+/// Cargo puts the examples beside the directory of this test.
+fn command(example: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+    let test = std::env::current_exe().unwrap();
+    let profile: PathBuf = test.parent().unwrap().parent().unwrap().into();
+    let program = profile.join("examples").join(example);
+    assert!(program.exists(), "run `cargo build --examples` first");
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear().envs(environment.iter().copied());
+    command
+}
+
+/// A `serve` that runs.
+pub(crate) struct Serve {
+    process: Child,
+    exports: Vec<(String, String)>,
+    aws: SdkConfig,
+}
+
+impl Serve {
+    pub(crate) fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut command = command("serve", arguments, environment);
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // Once it greets on standard error, all exports are out.
+        let mut greeting = String::new();
+        BufReader::new(process.stderr.take().unwrap()).read_line(&mut greeting).unwrap();
+        assert!(greeting.contains("ECR answers at http://127.0.0.1:"), "{greeting}");
+        let mut exports = Vec::new();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        while exports.last().is_none_or(|(name, _)| name != "MANIFEST_BUCKET") {
+            let line = lines.next().unwrap().unwrap();
+            let (name, value) = line.strip_prefix("export ").unwrap().split_once('=').unwrap();
+            exports.push((name.to_owned(), value.to_owned()));
+        }
+        let value = |name| exports.iter().find(|(n, _)| n == name).unwrap().1.clone();
+        let aws = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(value("AWS_REGION")))
+            .credentials_provider(aws_sdk_s3::config::SharedCredentialsProvider::new(
+                Credentials::new(
+                    value("AWS_ACCESS_KEY_ID"),
+                    value("AWS_SECRET_ACCESS_KEY"),
+                    None,
+                    None,
+                    "serve",
+                ),
+            ))
+            .build();
+        Self { process, exports, aws }
+    }
+
+    /// The names of the exports, in order.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        self.exports.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
+    pub(crate) fn variable(&self, name: &str) -> &str {
+        &self.exports.iter().find(|(n, _)| n == name).unwrap().1
+    }
+
+    pub(crate) fn ecr(&self) -> aws_sdk_ecr::Client {
+        let config = aws_sdk_ecr::config::Builder::from(&self.aws);
+        let url = self.variable("AWS_ENDPOINT_URL_ECR");
+        aws_sdk_ecr::Client::from_conf(config.endpoint_url(url).build())
+    }
+
+    pub(crate) fn s3(&self) -> aws_sdk_s3::Client {
+        let config = aws_sdk_s3::config::Builder::from(&self.aws);
+        let url = self.variable("AWS_ENDPOINT_URL_S3");
+        aws_sdk_s3::Client::from_conf(config.endpoint_url(url).build())
+    }
+
+    /// Pushes `layout` to its endpoint from a shell with the exports and `environment`.
+    pub(crate) fn push(
+        &self,
+        layout: &Layout,
+        target: &str,
+        environment: &[(&str, &str)],
+    ) -> Ended {
+        let exports = self.exports.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let all: BTreeMap<_, _> = exports.chain(environment.iter().copied()).collect();
+        let all: Vec<_> = all.into_iter().collect();
+        let url = self.variable("AWS_ENDPOINT_URL_ECR");
+        push(&[layout.path(), "--endpoint", url, target], &all)
+    }
+
+    /// The keys in the layer bucket, sorted.
+    pub(crate) async fn layers(&self) -> Vec<String> {
+        let bucket = self.variable("LAYER_BUCKET");
+        let answer = self.s3().list_objects_v2().bucket(bucket).send().await.unwrap();
+        let keys = answer.contents().iter().map(|object| object.key().unwrap().to_owned());
+        keys.collect()
+    }
+
+    /// The sort keys in the table that start with `prefix`, sorted.
+    pub(crate) async fn sort_keys(&self, prefix: &str) -> Vec<String> {
+        let config = aws_sdk_dynamodb::config::Builder::from(&self.aws);
+        let url = self.variable("AWS_ENDPOINT_URL_DYNAMODB");
+        let client = aws_sdk_dynamodb::Client::from_conf(config.endpoint_url(url).build());
+        let scan = client.scan().table_name(self.variable("TABLE_NAME"));
+        let answer = scan.consistent_read(true).send().await.unwrap();
+        let keys = answer.items().iter().map(|item| item["SK"].as_s().unwrap().to_owned());
+        let mut keys: Vec<_> = keys.filter(|key| key.starts_with(prefix)).collect();
+        keys.sort();
+        keys
+    }
+
+    /// Ends it as a power cut would.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Sends a signal that asks for the end; the exit code.
+    pub(crate) fn terminate(&mut self, signal: &str) -> Option<i32> {
+        let process = self.process.id().to_string();
+        let sent = Command::new("kill").args(["-s", signal, &process]).status().unwrap();
+        assert!(sent.success());
+        self.process.wait().unwrap().code()
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
