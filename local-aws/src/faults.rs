@@ -24,7 +24,8 @@ pub enum Fault {
     DropBefore,
     /// Sent and applied; the client sees a broken connection instead of the answer.
     DropAfter,
-    /// Sent after this long.
+    /// Sent after this long, unless the client has given up by then ([`Fault::LateCopy`] does not
+    /// care).
     Delay(Duration),
     /// Sent at once, answered this long after the service has answered.
     DelayAnswer(Duration),

@@ -91,7 +91,7 @@ async fn echo(event: LambdaEvent<ApiGatewayProxyRequest>) -> ApiGatewayProxyResp
         return answer;
     }
     if body == "slow" {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        tokio::time::sleep(Duration::from_millis(600)).await;
     }
     let mut seen = serde_json::to_value(&event.payload).unwrap();
     seen["deadline"] = json!(event.context.deadline);
@@ -224,11 +224,11 @@ async fn the_door_closes_though_connections_idle_and_answers_what_is_under_way()
     let _silent = TcpStream::connect(door.address).await.unwrap();
     let mut busy = TcpStream::connect(door.address).await.unwrap();
     busy.write_all(b"POST / HTTP/1.1\r\nhost: ecr\r\ncontent-length: 4\r\n\r\nslow").await.unwrap();
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
 
     let before = Instant::now();
     door.close().await;
-    assert!(before.elapsed() < Duration::from_secs(2));
+    assert!(before.elapsed() < Duration::from_secs(5));
     assert_eq!(read(&mut busy).await.0, 201);
 }
 
@@ -241,6 +241,6 @@ async fn slow_calls_do_not_hold_up_others() {
     for call in calls {
         assert_eq!(call.await.unwrap().0, 201);
     }
-    assert!(before.elapsed() < Duration::from_secs(2));
+    assert!(before.elapsed() < Duration::from_secs(6));
     door.close().await;
 }

@@ -11,7 +11,7 @@ use aws_sdk_kms as kms;
 use aws_sdk_s3 as s3;
 use local_aws::{Fault, Faults, Options, Stack};
 
-const BLINK: Duration = Duration::from_millis(200);
+const BLINK: Duration = Duration::from_millis(300);
 
 struct World {
     stack: Stack,
@@ -30,7 +30,7 @@ impl World {
             .retry_config(config::retry::RetryConfig::disabled())
             .timeout_config(
                 config::timeout::TimeoutConfig::builder()
-                    .operation_attempt_timeout(BLINK * 2)
+                    .operation_attempt_timeout(BLINK * 3)
                     .build(),
             )
             .build();
@@ -91,9 +91,9 @@ async fn delays_and_hangs_meet_the_clients_time_out() {
     world.remove().await;
 
     for (fault, applied) in [
-        (Fault::Delay(BLINK * 10), false),
+        (Fault::Delay(BLINK * 20), false),
         (Fault::Hang, false),
-        (Fault::DelayAnswer(BLINK * 10), true),
+        (Fault::DelayAnswer(BLINK * 20), true),
     ] {
         let error = world.put(fault).await.unwrap_err();
         assert!(matches!(error, SdkError::TimeoutError(_)), "{error:?}");
@@ -281,13 +281,14 @@ async fn overlapping_transactions_conflict_and_the_later_is_refused() {
     let world = World::new().await;
     world.faults.conflicts(BLINK..BLINK + BLINK / 4);
     let first = tokio::spawn(transaction(&world.faulted, &["a", "b"]));
-    tokio::time::sleep(BLINK / 4).await;
+    while world.faults.count("TransactWriteItems") == 0 {
+        tokio::time::sleep(BLINK / 100).await;
+    }
     let error = transaction(&world.faulted, &["c", "b"]).await.unwrap_err();
     assert_eq!(reasons(error), ["None", "TransactionConflict"]);
     let read = world.faulted.get_item().table_name("ecr").key("PK", s("b")).key("SK", s("item"));
     read.send().await.unwrap();
-    let apart = transaction(&world.faulted, &["d"]).await;
-    apart.unwrap();
+    transaction(&world.faulted, &["d"]).await.unwrap();
     first.await.unwrap().unwrap();
     for (name, stored) in [("a", true), ("b", true), ("c", false), ("d", true)] {
         assert_eq!(world.stored_item(name).await, stored, "{name}");

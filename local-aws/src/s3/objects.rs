@@ -136,7 +136,9 @@ impl Objects {
         record.restore = Some(if tier.is_some_and(|tier| tier.as_str() == Tier::BULK) {
             r#"ongoing-request="true""#.to_owned()
         } else {
-            let days = wanted.days.and_then(|days| u32::try_from(days).ok()).unwrap_or(1);
+            // Dates end with the year 9999.
+            let days =
+                wanted.days.and_then(|days| u32::try_from(days).ok()).unwrap_or(1).min(36_500);
             let expiry = Timestamp::from(clock::now() + Duration::from_hours(24) * days);
             let mut date = Vec::new();
             expiry.format(TimestampFormat::HttpDate, &mut date).map_err(S3Error::internal_error)?;
