@@ -155,8 +155,7 @@ async fn push_to(
                         bytes += blob.size;
                     }
                 }
-                let there = blobs.len() - sent;
-                format!("{sent} blobs sent ({}), {there} already there", DecimalBytes(bytes))
+                format!("{sent} of {} blobs sent ({})", blobs.len(), DecimalBytes(bytes))
             }
             Content::Children(count) => format!("an index of {count}"),
         };

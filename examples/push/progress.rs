@@ -17,9 +17,8 @@ pub(crate) fn shown(stream: ByteStream, size: u64, name: &str) -> ByteStream {
         return stream;
     }
     let bar = ProgressBar::new(size).with_message(name.to_owned());
-    if let Ok(style) = ProgressStyle::with_template(
-        "{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}, {eta} left",
-    ) {
+    let template = "{msg} [{wide_bar}] {bytes}/{total_bytes}, {bytes_per_sec}";
+    if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
     // Also called for the body of a retry, which starts again.

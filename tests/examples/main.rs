@@ -132,8 +132,8 @@ async fn an_index_goes_to_the_endpoint_with_its_children_and_their_layers() {
         lines,
         [
             "repository app/web in registry 012345678910: created".to_owned(),
-            format!("{first}: linux/amd64, 3 blobs sent (51 B), 0 already there: stored"),
-            format!("{second}: linux/arm64/v8, 2 blobs sent (34 B), 1 already there: stored"),
+            format!("{first}: linux/amd64, 3 of 3 blobs sent (51 B): stored"),
+            format!("{second}: linux/arm64/v8, 2 of 3 blobs sent (34 B): stored"),
             format!("{index}: an index of 2: stored"),
             format!("app/web:1.0 is {index}"),
         ]
@@ -147,7 +147,7 @@ async fn an_index_goes_to_the_endpoint_with_its_children_and_their_layers() {
     let again = serve.push(&layout, "app/web:1.0", &[]);
     assert_eq!(again.code, Some(0), "{}", again.stderr);
     assert_eq!(again.stdout.matches(": already there\n").count(), 4, "{}", again.stdout);
-    assert!(again.stdout.contains(" 0 blobs sent (0 B), 3 already there: already there\n"));
+    assert!(again.stdout.contains(" 0 of 3 blobs sent (0 B): already there\n"));
     let renamed = serve.push(&layout, "app/web:2.0", &[]);
     assert!(renamed.stdout.contains(&format!("{index}: an index of 2: stored")));
     assert_eq!(serve.sort_keys("TAG#").await, ["TAG#1.0", "TAG#2.0"]);
