@@ -42,7 +42,8 @@ Options:
   --endpoint URL  the ECR endpoint to push to, with the environment's region and credentials.
                   LAYER_BUCKET names the bucket for the layers and AWS_ENDPOINT_URL_S3, where it
                   is set, its endpoint, as the example `serve` exports them. The registry is the
-                  caller's own. Without this option, the image goes into memory, for a trial
+                  caller's own. A URL with `execute-api` in it is API Gateway's and signed for.
+                  Without this option, the image goes into memory, for a trial
   --help          print this
 ";
 

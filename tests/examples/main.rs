@@ -225,6 +225,29 @@ async fn a_refusal_is_the_services_own_words() {
 }
 
 #[test]
+fn requests_to_api_gateway_are_signed_for_it() {
+    for (path, service) in [("", "ecr"), ("/execute-api", "execute-api")] {
+        let answer = r#"{"__type":"AccessDeniedException","message":"not you"}"#;
+        let server = process::AnswerOnce::start(400, answer);
+        let layout = Layout::of_images(&[None]);
+        let url = format!("{}{path}", server.url);
+        let refused = push(
+            &[layout.path(), "app/web", "--endpoint", &url],
+            &[
+                ("AWS_REGION", "us-west-2"),
+                ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+                ("AWS_SECRET_ACCESS_KEY", "secret"),
+                ("LAYER_BUCKET", "layers"),
+            ],
+        );
+        refused.is_one_line_that_says("push: AccessDeniedException: not you");
+        let request = server.request();
+        assert!(request.starts_with(&format!("POST {path}/ HTTP/1.1")), "{request}");
+        assert!(request.contains(&format!("/us-west-2/{service}/aws4_request")), "{request}");
+    }
+}
+
+#[test]
 fn a_command_line_that_makes_no_sense_is_refused() {
     let layout = Layout::of_images(&[None]);
     let layout = layout.path();

@@ -1,9 +1,11 @@
 //! The examples' processes. What a test starts ends with the test.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::net::{Shutdown, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::thread::{self, JoinHandle};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::Credentials;
@@ -169,5 +171,42 @@ impl Drop for Serve {
         // It may have ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+/// An HTTP server for one request.
+pub(crate) struct AnswerOnce {
+    pub(crate) url: String,
+    served: JoinHandle<String>,
+}
+
+impl AnswerOnce {
+    pub(crate) fn start(status: u16, body: &'static str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let served = thread::spawn(move || {
+            let (connection, _) = listener.accept().unwrap();
+            let mut connection = BufReader::new(connection);
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") {
+                assert_ne!(connection.read_line(&mut head).unwrap(), 0);
+            }
+            let length = body.len();
+            write!(
+                connection.get_mut(),
+                "HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}",
+            )
+            .unwrap();
+            // Closing with the request half read would cut off the answer.
+            connection.get_mut().shutdown(Shutdown::Write).unwrap();
+            io::copy(&mut connection, &mut io::sink()).unwrap();
+            head
+        });
+        Self { url, served }
+    }
+
+    /// The head of what was asked, once it has been answered.
+    pub(crate) fn request(self) -> String {
+        self.served.join().unwrap()
     }
 }
