@@ -108,6 +108,10 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// The most bytes of a cause that are logged: all of any failure of ours, but not the digests of
+/// 28,000 missing children.
+const CAUSE_BYTES: usize = 16 * 1024;
+
 /// An error's message and those of all its sources.
 fn causes(error: &Error) -> String {
     let mut chain = error.to_string();
@@ -117,6 +121,7 @@ fn causes(error: &Error) -> String {
         chain.push_str(&cause.to_string());
         source = cause.source();
     }
+    chain.truncate(chain.floor_char_boundary(CAUSE_BYTES));
     chain
 }
 

@@ -14,7 +14,7 @@ pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 pub enum Error {
     /// The body is not one JSON object of the operation's shape.
     #[error("The request body could not be read: {0}")]
-    Serialization(&'static str, #[source] Option<Cause>),
+    Serialization(&'static str),
 
     /// No action has this method, path or target.
     #[error("The requested operation is not recognized by the service")]
@@ -191,7 +191,7 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Serialization(..) => "SerializationException",
+            Self::Serialization(_) => "SerializationException",
             Self::UnknownOperation => "UnknownOperationException",
             Self::InvalidParameter { .. } => "InvalidParameterException",
             Self::AccessDenied { .. } => "AccessDeniedException",

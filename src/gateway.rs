@@ -133,7 +133,7 @@ pub async fn handle_event(
         Ok(request) => handle(app, LambdaEvent::new(request, context)).await,
         Err(why) => {
             tracing::info!(lambda_request_id = context.request_id, why, "not a REST request");
-            let error = Error::Serialization("the event is not a REST request", None);
+            let error = Error::Serialization("the event is not a REST request");
             Ok(refusal(&request_id(None), &error))
         }
     }
@@ -177,11 +177,10 @@ fn body(request: ApiGatewayProxyRequest) -> Result<String, Error> {
     if !request.is_base64_encoded {
         return Ok(text);
     }
-    let not_text = "it is not UTF-8 in Base64";
-    let bytes = BASE64_STANDARD
-        .decode(text)
-        .map_err(|error| Error::Serialization(not_text, Some(error.into())))?;
-    String::from_utf8(bytes).map_err(|error| Error::Serialization(not_text, Some(error.into())))
+    let bytes = BASE64_STANDARD.decode(text).ok();
+    bytes
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .ok_or(Error::Serialization("it is not UTF-8 in Base64"))
 }
 
 fn refusal(request_id: &str, error: &Error) -> ApiGatewayProxyResponse {

@@ -19,7 +19,7 @@ pub fn members<'de, T: Deserialize<'de>>(body: &'de str) -> Result<T, Error> {
             serde_json::error::Category::Data => "a member is named twice or has another type",
             _ => "it is not one JSON object",
         };
-        Error::Serialization(why, Some(error.into()))
+        Error::Serialization(why)
     })
 }
 

@@ -7,6 +7,8 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Config;
+use aws_sdk_s3::config::interceptors::InterceptorContext;
+use aws_sdk_s3::config::retry::{ClassifyRetry, RetryAction};
 use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::types::StorageClass;
@@ -84,6 +86,7 @@ fn is_readable(object: &HeadObjectOutput) -> bool {
 /// How this service calls S3.
 pub(crate) fn client_config(aws: &SdkConfig, attempt: Duration) -> Config {
     aws_sdk_s3::config::Builder::from(aws)
+        .retry_classifier(TooManyRequests)
         .retry_config(
             RetryConfig::standard()
                 .with_max_attempts(3)
@@ -97,4 +100,22 @@ pub(crate) fn client_config(aws: &SdkConfig, attempt: Duration) -> Config {
                 .build(),
         )
         .build()
+}
+
+/// S3 throttles with 429, too, and an answer to HEAD has no body to name a code in, which is what
+/// the SDK goes by.
+#[derive(Debug)]
+struct TooManyRequests;
+
+impl ClassifyRetry for TooManyRequests {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        match context.response() {
+            Some(answer) if answer.status().as_u16() == 429 => RetryAction::throttling_error(),
+            _ => RetryAction::NoActionIndicated,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "429 is a throttle"
+    }
 }

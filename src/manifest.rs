@@ -313,3 +313,138 @@ impl<T, F: FnOnce(&str) -> Option<T>> Visitor<'_> for Text<F> {
         (self.0)(text).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &"another"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use proptest::strategy::ValueTree as _;
+    use serde_json::{Value, json};
+
+    fn parse(manifest: &Value) -> Result<Manifest, Constraint> {
+        Manifest::parse(&manifest.to_string(), None, 500)
+    }
+
+    fn descriptor(digit: char) -> Value {
+        json!({ "mediaType": "a", "digest": digest_of(digit), "size": 1 })
+    }
+
+    fn digest_of(digit: char) -> String {
+        format!("sha256:{}", digit.to_string().repeat(64))
+    }
+
+    #[test]
+    fn config_and_layers_are_required_once_and_in_order() {
+        let manifest = parse(&json!({
+            "layers": [descriptor('b'), descriptor('a'), descriptor('b')],
+            "config": descriptor('a'),
+            "schemaVersion": 2,
+            "mediaType": MediaType::OciImage.as_str(),
+        }));
+        let digests = ['a', 'b'].map(|digit| Digest::parse(&digest_of(digit)).unwrap());
+        let references = References::Layers(digests.to_vec());
+        assert_eq!(manifest, Ok(Manifest { media_type: MediaType::OciImage, references }));
+    }
+
+    /// Manifests that are nearly right: each member right, wrong or absent.
+    fn nearly_a_manifest() -> impl Strategy<Value = String> {
+        let odd = prop_oneof![
+            Just(json!(null)),
+            Just(json!(7)),
+            Just(json!(-1)),
+            Just(json!([])),
+            Just(json!({})),
+            Just(json!("sha256:12")),
+        ];
+        let digest = prop_oneof![
+            20 => "[0-9a-f]".prop_map(|digit| json!(format!("sha256:{}", digit.repeat(64)))),
+            2 => "[0-9a-f]".prop_map(|digit| json!(format!("sha512:{}", digit.repeat(128)))),
+            1 => odd.clone(),
+        ];
+        let size =
+            prop_oneof![20 => any::<u64>().prop_map(|size| json!(size >> 1)), 1 => odd.clone()];
+        let layer_type =
+            prop_oneof![8 => Just(json!("foreign")), 8 => Just(json!("layer")), 1 => odd.clone()];
+        let urls = prop_oneof![8 => Just(json!(["u"])), 8 => Just(json!(null)), 1 => odd.clone()];
+        let descriptor = (layer_type, digest, size, urls).prop_map(|(media_type, digest, size, urls)| {
+            json!({ "mediaType": media_type, "digest": digest, "size": size, "urls": urls })
+        });
+        let descriptors = prop_oneof![6 => prop::collection::vec(descriptor.clone(), 0..4).prop_map(Value::from), 1 => odd.clone()];
+        let media_type = prop_oneof![
+            8 => prop::sample::select(MediaType::ALL.to_vec()).prop_map(|known| json!(known.as_str())),
+            1 => Just(json!(null)),
+            1 => Just(json!("text/plain")),
+        ];
+        let members = (
+            prop_oneof![12 => Just(json!(2)), 4 => Just(json!(1)), 1 => odd.clone()],
+            media_type,
+            prop::option::weighted(0.6, descriptor.clone()),
+            prop::option::weighted(0.6, descriptors.clone()),
+            prop::option::weighted(0.4, descriptors),
+            prop::option::weighted(0.1, descriptor),
+            prop::option::weighted(0.05, odd),
+        );
+        members.prop_map(|(version, media_type, config, layers, manifests, subject, fs_layers)| {
+            let mut manifest = json!({ "schemaVersion": version, "mediaType": media_type });
+            for (member, value) in [
+                ("config", config),
+                ("layers", layers),
+                ("manifests", manifests),
+                ("subject", subject),
+                ("fsLayers", fs_layers),
+            ] {
+                if let Some(value) = value {
+                    manifest[member] = value;
+                }
+            }
+            manifest.to_string()
+        })
+    }
+
+    fn is_well_formed(digest: &Digest) -> bool {
+        Digest::parse(digest.as_str()).as_ref() == Some(digest)
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_parser_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let text = String::from_utf8_lossy(&bytes);
+            prop_assert_eq!(Manifest::parse(&text, None, 500), Err(INVALID));
+        }
+
+        #[test]
+        fn what_is_accepted_is_well_formed(text in nearly_a_manifest(), limit in 1..4_u64) {
+            if let Ok(manifest) = Manifest::parse(&text, None, limit) {
+                let document: Value = serde_json::from_str(&text).unwrap();
+                prop_assert!(manifest.layers().iter().chain(manifest.children()).all(is_well_formed));
+                let named = |member: &str| document[member].as_array().map_or(0, Vec::len) as u64;
+                match manifest.references {
+                    References::Layers(_) => {
+                        let count = named("layers").max(named("fsLayers"));
+                        prop_assert!((1..=limit).contains(&count));
+                    }
+                    References::Children(_) => prop_assert!(document.get("layers").is_none()),
+                }
+                // The type that was found is the one that is named.
+                if let Some(media_type) = document["mediaType"].as_str() {
+                    prop_assert_eq!(media_type, manifest.media_type.as_str());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_generator_reaches_both_kinds() {
+        let mut runner = proptest::test_runner::TestRunner::deterministic();
+        let mut kinds = [0; 2];
+        for _ in 0..3000 {
+            let text = nearly_a_manifest().new_tree(&mut runner).unwrap().current();
+            match Manifest::parse(&text, None, 500) {
+                Ok(Manifest { references: References::Layers(_), .. }) => kinds[0] += 1,
+                Ok(Manifest { references: References::Children(_), .. }) => kinds[1] += 1,
+                Err(_) => {}
+            }
+        }
+        assert!(kinds.iter().all(|&count| count > 10), "{kinds:?}");
+    }
+}

@@ -1,0 +1,241 @@
+//! Section 8: CreateRepository.
+
+use local_aws::Fault;
+use serde_json::{Value, json};
+
+use crate::harness::*;
+
+const CODE: &str = "InvalidParameterException";
+const FILTERS: &str = "imageTagMutabilityExclusionFilters";
+
+async fn refuses(service: &Service, body: Value, code: &str, message: &str) {
+    let event = event("CreateRepository", ACCOUNT, &body.to_string());
+    service.refuses_event(event, 400, code, message).await;
+}
+
+#[tokio::test]
+async fn a_repository_is_created_with_ecrs_defaults() {
+    let service = Service::with(|_| {}).await;
+    let now = || since_1970().as_secs_f64();
+    let before = now();
+    let answer = service.call("CreateRepository", &json!({ "repositoryName": "team/app" })).await;
+    assert_eq!(answer.status, 200);
+    answer.has_the_common_headers();
+    let created = answer.json["repository"]["createdAt"].as_f64().unwrap();
+    assert!(created >= before - 0.001 && created <= now());
+    assert_eq!(
+        answer.json,
+        json!({ "repository": {
+            "repositoryArn": format!("arn:aws:ecr:us-west-2:{ACCOUNT}:repository/team/app"),
+            "registryId": ACCOUNT,
+            "repositoryName": "team/app",
+            "repositoryUri": format!("{ACCOUNT}.dkr.ecr.us-west-2.amazonaws.com/team/app"),
+            "createdAt": created,
+            "imageTagMutability": "MUTABLE",
+            "imageScanningConfiguration": { "scanOnPush": false },
+            "encryptionConfiguration": { "encryptionType": "AES256" },
+        }})
+    );
+    let item = service.repository_item("team/app").await;
+    assert_eq!(s(&item, "status"), "ACTIVE");
+    assert_eq!((n(&item, "imageCount"), n(&item, "delEpoch")), (0, 0));
+    assert_ne!(s(&item, "repoId"), s(&item, "rev"));
+}
+
+#[tokio::test]
+async fn what_was_asked_for_is_kept_and_returned() {
+    let service = Service::with(|_| {}).await;
+    let key = service.kms.create_key().send().await.unwrap().key_metadata.unwrap();
+    let alias = service.kms.create_alias().alias_name("alias/images");
+    alias.target_key_id(&key.key_id).send().await.unwrap();
+    let filters = json!([{ "filterType": "WILDCARD", "filter": "dev*" }]);
+    let repository = service
+        .create_repository(
+            "app",
+            json!({
+                "registryId": ACCOUNT,
+                "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
+                FILTERS: filters,
+                "encryptionConfiguration": { "encryptionType": "KMS_DSSE", "kmsKey": "alias/images" },
+                "imageScanningConfiguration": { "scanOnPush": true },
+                "tags": [{ "Key": "team", "Value": "web" }],
+                "unknown": 7,
+            }),
+        )
+        .await;
+    assert_eq!(repository["imageTagMutability"], "IMMUTABLE_WITH_EXCLUSION");
+    assert_eq!(repository[FILTERS], filters);
+    assert_eq!(
+        repository["encryptionConfiguration"],
+        json!({ "encryptionType": "KMS_DSSE", "kmsKey": key.arn })
+    );
+    assert_eq!(repository["imageScanningConfiguration"], json!({ "scanOnPush": true }));
+    let item = service.repository_item("app").await;
+    assert_eq!(item["tags"].as_m().unwrap()["team"].as_s().unwrap(), "web");
+    assert_eq!(Some(s(&item, "kmsKey")), key.arn);
+}
+
+#[tokio::test]
+async fn the_default_key_serves_where_none_is_named() {
+    let encrypted =
+        json!({ "repositoryName": "app", "encryptionConfiguration": { "encryptionType": "KMS" } });
+    let service = Service::with(|_| {}).await;
+    let none = invalid("encryptionConfiguration", "kmsKey can't be null: there is no default key");
+    refuses(&service, encrypted.clone(), CODE, &none).await;
+
+    let service =
+        Service::with(|config| config.default_kms_key = Some("alias/default".into())).await;
+    let answer = service.call("CreateRepository", &encrypted).await;
+    assert_eq!(answer.json["kmsError"], "NotFoundException", "no such alias yet");
+    let key = service.kms.create_key().send().await.unwrap().key_metadata.unwrap();
+    let alias = service.kms.create_alias().alias_name("alias/default");
+    alias.target_key_id(&key.key_id).send().await.unwrap();
+    let answer = service.call("CreateRepository", &encrypted).await;
+    assert_eq!(answer.json["repository"]["encryptionConfiguration"]["kmsKey"], json!(key.arn));
+}
+
+#[tokio::test]
+async fn a_name_is_taken_once() {
+    let service = Service::start().await;
+    let message = format!(
+        "The repository with name 'app' already exists in the registry with id '{ACCOUNT}'"
+    );
+    let code = "RepositoryAlreadyExistsException";
+    refuses(&service, json!({ "repositoryName": "app" }), code, &message).await;
+    // Another account has names of its own.
+    let other = event("CreateRepository", "444455556666", r#"{"repositoryName":"app"}"#);
+    assert_eq!(service.send(other).await.json["repository"]["registryId"], "444455556666");
+}
+
+#[tokio::test]
+async fn every_constraint_has_its_message() {
+    let service = Service::with(|_| {}).await;
+    let filter = |filter: &str| json!([{ "filterType": "WILDCARD", "filter": filter }]);
+    let many = |n: usize| json!(vec![json!({ "filterType": "WILDCARD", "filter": "a" }); n]);
+    let pattern =
+        "must satisfy regular expression '^[0-9a-zA-Z._*-]{1,128}$' and have at most 2 wildcards";
+    let with_filters =
+        |mode: &str, filters: Value| json!({ "imageTagMutability": mode, FILTERS: filters });
+    let encryption = |kind: &str, key: Value| json!({ "encryptionConfiguration": { "encryptionType": kind, "kmsKey": key } });
+    let mode_unset = |word: &str, mode: &str| {
+        format!(
+            "ImageTagMutabilityExclusionFilters can't be {word} when imageTagMutability is set as {mode}"
+        )
+    };
+    let rows = [
+        (json!({ "repositoryName": "A" }), "repositoryName", "must have length greater than or equal to 2".to_owned()),
+        (json!({ "registryId": "1" }), "registryId", "must satisfy regular expression [0-9]{12}".into()),
+        (
+            json!({ "imageTagMutability": "mutable" }),
+            "imageTagMutability",
+            "must satisfy enum value set: [MUTABLE, IMMUTABLE, IMMUTABLE_WITH_EXCLUSION, MUTABLE_WITH_EXCLUSION]".into(),
+        ),
+        (
+            json!({ "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION" }),
+            FILTERS,
+            mode_unset("null", "IMMUTABLE_WITH_EXCLUSION"),
+        ),
+        (
+            json!({ "imageTagMutability": "MUTABLE_WITH_EXCLUSION", FILTERS: null }),
+            FILTERS,
+            mode_unset("null", "MUTABLE_WITH_EXCLUSION"),
+        ),
+        (json!({ FILTERS: filter("a") }), FILTERS, mode_unset("set", "MUTABLE")),
+        (with_filters("IMMUTABLE", filter("a")), FILTERS, mode_unset("set", "IMMUTABLE")),
+        (with_filters("MUTABLE_WITH_EXCLUSION", json!([])), FILTERS, "must have length greater than or equal to 1".into()),
+        (with_filters("MUTABLE_WITH_EXCLUSION", many(6)), FILTERS, "must have length less than or equal to 5".into()),
+        (with_filters("MUTABLE_WITH_EXCLUSION", filter("***")), FILTERS, pattern.into()),
+        (with_filters("MUTABLE_WITH_EXCLUSION", filter("a/b")), FILTERS, pattern.into()),
+        (with_filters("MUTABLE_WITH_EXCLUSION", json!([{ "filterType": "WILDCARD" }])), FILTERS, "must not be null".into()),
+        (
+            with_filters("MUTABLE_WITH_EXCLUSION", json!([{ "filterType": "REGEX", "filter": "a" }])),
+            FILTERS,
+            "must satisfy enum value set: [WILDCARD]".into(),
+        ),
+        (
+            encryption("RSA", Value::Null),
+            "encryptionConfiguration",
+            "must satisfy enum value set: [AES256, KMS, KMS_DSSE]".into(),
+        ),
+        (
+            encryption("AES256", json!("alias/a")),
+            "encryptionConfiguration",
+            "kmsKey can't be set when encryptionType is set as AES256".into(),
+        ),
+        (
+            encryption("KMS", json!("")),
+            "encryptionConfiguration",
+            "kmsKey must have length greater than or equal to 1".into(),
+        ),
+        (json!({ "tags": [{ "Key": "a" }] }), "tags", "must not be null".into()),
+        (json!({ "tags": vec![json!({ "Key": "a", "Value": "b" }); 2] }), "tags", "must have unique keys".into()),
+    ];
+    for (members, parameter, constraint) in rows {
+        let mut body = json!({ "repositoryName": "new" });
+        body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        if parameter == "repositoryName" {
+            body["repositoryName"] = json!("A");
+        }
+        refuses(&service, body, CODE, &invalid(parameter, &constraint)).await;
+    }
+    refuses(&service, json!({}), CODE, &invalid("repositoryName", "must not be null")).await;
+    let wrong = "The request body could not be read: a member is named twice or has another type";
+    for body in [
+        json!({ "repositoryName": "new", "tags": {} }),
+        json!({ "repositoryName": "new", FILTERS: [["WILDCARD", "a"]] }),
+        json!({ "repositoryName": "new", "imageScanningConfiguration": { "scanOnPush": "yes" } }),
+        json!({ "repositoryName": "new", "encryptionConfiguration": ["KMS"] }),
+    ] {
+        refuses(&service, body, "SerializationException", wrong).await;
+    }
+}
+
+#[tokio::test]
+async fn only_in_the_callers_own_registry() {
+    let service = Service::with(|_| {}).await;
+    let body = json!({ "repositoryName": "app", "registryId": "444455556666" });
+    let message = format!(
+        "User: arn:aws:iam::{ACCOUNT}:user/tester is not authorized to perform: \
+         ecr:CreateRepository on resource: arn:aws:ecr:us-west-2:444455556666:repository/app \
+         because no resource-based policy allows the ecr:CreateRepository action"
+    );
+    refuses(&service, body, "AccessDeniedException", &message).await;
+}
+
+#[tokio::test]
+async fn a_key_that_kms_refuses_creates_nothing() {
+    let service = Service::with(|_| {}).await;
+    let body = |key: &str| json!({ "repositoryName": "app", "encryptionConfiguration": { "encryptionType": "KMS", "kmsKey": key } });
+    let before = service.stored().await;
+    let answer = service.call("CreateRepository", &body("alias/none")).await;
+    assert_eq!(
+        answer.json,
+        json!({
+            "__type": "KmsException",
+            "kmsError": "NotFoundException",
+            "message": format!("KMS answered NotFoundException for the encryption key of the \
+                repository with name 'app' in the registry with id '{ACCOUNT}'"),
+        })
+    );
+    service.faults.always("DescribeKey", Fault::DropBefore);
+    service.call("CreateRepository", &body("alias/none")).await.is_server_exception();
+    assert_eq!(service.faults.count("DescribeKey"), 1 + 3);
+    assert_eq!(service.stored().await, before);
+}
+
+#[tokio::test]
+async fn a_creation_whose_answer_is_lost_is_recognised() {
+    let service = Service::with(|_| {}).await;
+    service.faults.script("PutItem", [Some(Fault::DropAfter), Some(Fault::DropBefore)]);
+    let answer = service.call("CreateRepository", &json!({ "repositoryName": "app" })).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!(service.faults.count("PutItem"), 3);
+    assert_eq!(service.stored().await.items.len(), 1);
+
+    service.faults.always("PutItem", Fault::DropBefore);
+    service.faults.reset_calls();
+    let answer = service.call("CreateRepository", &json!({ "repositoryName": "other" })).await;
+    answer.is_server_exception();
+    assert_eq!(service.faults.count("PutItem"), 4);
+    assert_eq!(service.stored().await.items.len(), 1);
+}

@@ -1,0 +1,466 @@
+//! A service of one's own per test, the requests that tests make, and what is stored afterwards.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayProxyResponse};
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_s3::primitives::ByteStream;
+use ecr_put_image::App;
+use ecr_put_image::config::Config;
+use ecr_put_image::names::{Digest, RegistryId, Repository, RepositoryName};
+use ecr_put_image::repository::Quotas;
+use lambda_runtime::{Context, LambdaEvent};
+use local_aws::{Faults, Options, Stack};
+use serde_json::{Value, json};
+
+pub(crate) const ACCOUNT: &str = "012345678910";
+pub(crate) const OCI_IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+pub(crate) type Item = HashMap<String, AttributeValue>;
+
+/// The function and the stack that it runs against.
+#[derive(Clone)]
+pub(crate) struct Service {
+    pub(crate) app: Arc<App>,
+    /// Under the function's own calls; the tests' go past it.
+    pub(crate) faults: Faults,
+    pub(crate) dynamodb: aws_sdk_dynamodb::Client,
+    pub(crate) s3: aws_sdk_s3::Client,
+    pub(crate) kms: aws_sdk_kms::Client,
+    pub(crate) stack: Arc<Stack>,
+}
+
+/// All that the service keeps.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Stored {
+    /// Sorted by key.
+    pub(crate) items: Vec<Item>,
+    pub(crate) layers: Vec<String>,
+    pub(crate) bodies: Vec<String>,
+}
+
+impl Service {
+    /// With repository `app`.
+    pub(crate) async fn start() -> Self {
+        let service = Self::with(|_| {}).await;
+        service.create_repository("app", json!({})).await;
+        service
+    }
+
+    /// With small quotas and repository `app`.
+    pub(crate) async fn with_quotas(images: u64, tags: u64, layers: u64) -> Self {
+        let quotas = Quotas {
+            images_per_repository: images,
+            tags_per_image: tags,
+            layers_per_image: layers,
+        };
+        let service = Self::with(|config| config.quotas = quotas).await;
+        service.create_repository("app", json!({})).await;
+        service
+    }
+
+    /// With nothing in it.
+    pub(crate) async fn with(configure: impl FnOnce(&mut Config)) -> Self {
+        let stack = Stack::start(Options::default()).await.unwrap();
+        let options = stack.options();
+        let mut config = Config {
+            region: options.region.clone(),
+            table: options.table.clone(),
+            layer_bucket: options.layer_bucket.clone(),
+            manifest_bucket: options.manifest_bucket.clone(),
+            default_kms_key: None,
+            default_registry: None,
+            quotas: Quotas::default(),
+        };
+        configure(&mut config);
+        let faults = Faults::new();
+        let aws = stack.sdk_config();
+        Self {
+            app: Arc::new(App::new(config, &stack.faulted_sdk_config(&faults))),
+            faults,
+            dynamodb: aws_sdk_dynamodb::Client::new(&aws),
+            s3: aws_sdk_s3::Client::new(&aws),
+            kms: aws_sdk_kms::Client::new(&aws),
+            stack: Arc::new(stack),
+        }
+    }
+
+    /// The same stored things, seen by a process that remembers nothing.
+    pub(crate) fn restarted(&self) -> Self {
+        let options = self.stack.options();
+        let config = Config {
+            region: options.region.clone(),
+            table: options.table.clone(),
+            layer_bucket: options.layer_bucket.clone(),
+            manifest_bucket: options.manifest_bucket.clone(),
+            default_kms_key: None,
+            default_registry: None,
+            quotas: Quotas::default(),
+        };
+        let app = App::new(config, &self.stack.faulted_sdk_config(&self.faults));
+        Self { app: Arc::new(app), ..self.clone() }
+    }
+
+    pub(crate) async fn send(&self, event: Value) -> Answer {
+        self.send_until(event, 0).await
+    }
+
+    /// `deadline` in milliseconds since 1970.
+    pub(crate) async fn send_until(&self, event: Value, deadline: u64) -> Answer {
+        let request: ApiGatewayProxyRequest = serde_json::from_value(event).unwrap();
+        let mut context = Context::default();
+        context.deadline = deadline;
+        let answer = ecr_put_image::handle(&self.app, LambdaEvent::new(request, context)).await;
+        Answer::read(answer.unwrap())
+    }
+
+    pub(crate) async fn call(&self, action: &str, body: &Value) -> Answer {
+        self.send(event(action, ACCOUNT, &body.to_string())).await
+    }
+
+    pub(crate) async fn put(&self, body: Value) -> Answer {
+        self.call("PutImage", &body).await
+    }
+
+    /// A push that has to be refused: the answer is just this, and nothing has changed.
+    pub(crate) async fn refuses(&self, body: Value, code: &str, message: &str) {
+        self.refuses_event(event("PutImage", ACCOUNT, &body.to_string()), 400, code, message).await;
+    }
+
+    pub(crate) async fn refuses_event(&self, event: Value, status: i64, code: &str, message: &str) {
+        let before = self.stored().await;
+        let answer = self.send(event).await;
+        answer.is_refusal(status, code, message);
+        assert_eq!(self.stored().await, before, "something was written after {code}");
+    }
+
+    pub(crate) async fn create_repository(&self, name: &str, mut settings: Value) -> Value {
+        settings["repositoryName"] = json!(name);
+        let answer = self.call("CreateRepository", &settings).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.json["repository"].clone()
+    }
+
+    /// Uploads a layer to a repository of [`ACCOUNT`].
+    pub(crate) async fn upload_layer(&self, repository: &str, digest: &str) {
+        let key = layer_key(repository, digest);
+        let bucket = &self.stack.options().layer_bucket;
+        let body = ByteStream::from_static(b"layer");
+        self.s3.put_object().bucket(bucket).key(key).body(body).send().await.unwrap();
+    }
+
+    /// Uploads all that an image's manifest needs.
+    pub(crate) async fn upload_layers_of(&self, repository: &str, manifest: &str) {
+        for digest in digests_in(manifest) {
+            self.upload_layer(repository, &digest).await;
+        }
+    }
+
+    /// Uploads an image's layers and puts it.
+    pub(crate) async fn push(&self, repository: &str, manifest: &str, tag: Option<&str>) -> Answer {
+        self.upload_layers_of(repository, manifest).await;
+        let answer = self.put(request(repository, manifest, tag)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer
+    }
+
+    pub(crate) async fn stored(&self) -> Stored {
+        let options = self.stack.options();
+        let mut pages = self.dynamodb.scan().table_name(&options.table).into_paginator().send();
+        let mut items = Vec::new();
+        while let Some(page) = pages.next().await {
+            items.extend(page.unwrap().items.unwrap_or_default());
+        }
+        let key = |item: &Item| (s(item, "PK"), s(item, "SK"));
+        items.sort_by_key(key);
+        Stored {
+            items,
+            layers: self.objects(&options.layer_bucket).await,
+            bodies: self.objects(&options.manifest_bucket).await,
+        }
+    }
+
+    async fn objects(&self, bucket: &str) -> Vec<String> {
+        let mut pages = self.s3.list_objects_v2().bucket(bucket).into_paginator().send();
+        let mut keys = Vec::new();
+        while let Some(page) = pages.next().await {
+            let contents = page.unwrap().contents.unwrap_or_default();
+            keys.extend(contents.into_iter().filter_map(|object| object.key));
+        }
+        keys
+    }
+
+    pub(crate) async fn repository_item(&self, name: &str) -> Item {
+        let key = [("PK", format!("REPO#{ACCOUNT}#{name}")), ("SK", "#META".into())];
+        self.item(key).await.expect("the repository is there")
+    }
+
+    pub(crate) async fn image_item(&self, repository: &str, digest: &str) -> Option<Item> {
+        self.inner_item(repository, format!("IMAGE#{digest}")).await
+    }
+
+    pub(crate) async fn manifest_item(&self, repository: &str, digest: &str) -> Option<Item> {
+        self.inner_item(repository, format!("MANIFEST#{digest}")).await
+    }
+
+    pub(crate) async fn tag_item(&self, repository: &str, tag: &str) -> Option<Item> {
+        self.inner_item(repository, format!("TAG#{tag}")).await
+    }
+
+    async fn inner_item(&self, repository: &str, sk: String) -> Option<Item> {
+        let repo_id = s(&self.repository_item(repository).await, "repoId");
+        self.item([("PK", format!("R#{repo_id}")), ("SK", sk)]).await
+    }
+
+    async fn item(&self, key: [(&str, String); 2]) -> Option<Item> {
+        let mut get = self.dynamodb.get_item().table_name(&self.stack.options().table);
+        for (name, value) in key {
+            get = get.key(name, AttributeValue::S(value));
+        }
+        get.consistent_read(true).send().await.unwrap().item
+    }
+
+    /// Changes a repository's item, with a new `rev` as every writer of settings must.
+    pub(crate) async fn change_repository(
+        &self,
+        name: &str,
+        attribute: &str,
+        value: AttributeValue,
+    ) {
+        let rev = AttributeValue::S(uuid::Uuid::new_v4().to_string());
+        self.dynamodb
+            .update_item()
+            .table_name(&self.stack.options().table)
+            .key("PK", AttributeValue::S(format!("REPO#{ACCOUNT}#{name}")))
+            .key("SK", AttributeValue::S("#META".into()))
+            .update_expression("SET #attribute = :value, rev = :rev")
+            .expression_attribute_names("#attribute", attribute)
+            .expression_attribute_values(":value", value)
+            .expression_attribute_values(":rev", rev)
+            .send()
+            .await
+            .unwrap();
+    }
+
+    /// Sees that the counts of a repository are those of its items.
+    pub(crate) async fn counts_are_exact(&self, repository: &str) {
+        let meta = self.repository_item(repository).await;
+        let partition = format!("R#{}", s(&meta, "repoId"));
+        let items = self.stored().await.items;
+        let within = |prefix: &str| -> Vec<Item> {
+            let is = |item: &&Item| s(item, "PK") == partition && s(item, "SK").starts_with(prefix);
+            items.iter().filter(is).cloned().collect()
+        };
+        let (images, tags) = (within("IMAGE#"), within("TAG#"));
+        assert_eq!(n(&meta, "imageCount"), images.len(), "imageCount");
+        for image in &images {
+            let digest = s(image, "SK").trim_start_matches("IMAGE#").to_owned();
+            let named = tags.iter().filter(|tag| s(tag, "digest") == digest).count();
+            assert_eq!(n(image, "tagCount"), named, "tagCount of {digest}");
+        }
+        for tag in &tags {
+            let sk = format!("IMAGE#{}", s(tag, "digest"));
+            assert!(images.iter().any(|image| s(image, "SK") == sk), "{sk} has a tag");
+        }
+    }
+}
+
+/// An answer, taken apart.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: i64,
+    pub(crate) headers: HashMap<String, String>,
+    pub(crate) text: String,
+    pub(crate) json: Value,
+}
+
+impl Answer {
+    pub(crate) fn read(response: ApiGatewayProxyResponse) -> Self {
+        assert!(!response.is_base64_encoded);
+        let size = serde_json::to_string(&response).unwrap().len();
+        assert!(size <= 6_291_556, "an answer of {size} bytes");
+        let text = String::from_utf8(response.body.unwrap().to_vec()).unwrap();
+        let header = |(name, value): (&_, &aws_lambda_events::http::HeaderValue)| {
+            (ToString::to_string(name), value.to_str().unwrap().to_owned())
+        };
+        let headers = response.headers.iter().map(|(name, value)| header((name.as_str(), value)));
+        Self {
+            status: response.status_code,
+            headers: headers.collect(),
+            json: serde_json::from_str(&text).expect("every body is JSON"),
+            text,
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn is_refusal(&self, status: i64, code: &str, message: &str) {
+        assert_eq!(self.json, json!({ "__type": code, "message": message }));
+        assert_eq!(self.status, status);
+        assert_eq!(self.headers["x-amzn-errortype"], code);
+        self.has_the_common_headers();
+    }
+
+    #[track_caller]
+    pub(crate) fn has_the_common_headers(&self) {
+        assert_eq!(self.headers["content-type"], "application/x-amz-json-1.1");
+        assert!(!self.headers["x-amzn-requestid"].is_empty());
+    }
+
+    /// An answer of ours that says nothing of what is behind it.
+    #[track_caller]
+    pub(crate) fn is_server_exception(&self) {
+        let request_id = &self.headers["x-amzn-requestid"];
+        let message = format!(
+            "The request could not be completed because of a failure of the service. \
+             Request id: {request_id}"
+        );
+        self.is_refusal(500, "ServerException", &message);
+    }
+
+    #[track_caller]
+    pub(crate) fn digest(&self) -> String {
+        assert_eq!(self.status, 200, "{}", self.text);
+        self.json["image"]["imageId"]["imageDigest"].as_str().unwrap().to_owned()
+    }
+}
+
+/// A REST v1 event as API Gateway makes it of a request.
+pub(crate) fn event(action: &str, account: &str, body: &str) -> Value {
+    json!({
+        "resource": "/",
+        "path": "/",
+        "httpMethod": "POST",
+        "headers": {
+            "Content-Type": "application/x-amz-json-1.1",
+            "X-Amz-Target": format!("AmazonEC2ContainerRegistry_V20150921.{action}"),
+        },
+        "multiValueHeaders": {},
+        "requestContext": {
+            "httpMethod": "POST",
+            "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
+            "identity": {
+                "accountId": account,
+                "userArn": format!("arn:aws:iam::{account}:user/tester"),
+            },
+        },
+        "body": body,
+        "isBase64Encoded": false,
+    })
+}
+
+pub(crate) fn request(repository: &str, manifest: &str, tag: Option<&str>) -> Value {
+    let mut request = json!({ "repositoryName": repository, "imageManifest": manifest });
+    match tag {
+        Some(tag) => request["imageTag"] = json!(tag),
+        None => request["imageDigest"] = json!(sha256(manifest)),
+    }
+    request
+}
+
+pub(crate) fn sha256(text: &str) -> String {
+    Digest::of(text.as_bytes()).to_string()
+}
+
+/// A layer of this name, as a descriptor.
+pub(crate) fn layer(name: &str) -> Value {
+    let media_type = "application/vnd.oci.image.layer.v1.tar+gzip";
+    json!({ "mediaType": media_type, "digest": sha256(name), "size": 5 })
+}
+
+/// An image of this name: one config, one layer, both its own.
+pub(crate) fn image(name: &str) -> String {
+    image_of(&[layer(&format!("layer of {name}"))], name)
+}
+
+pub(crate) fn image_of(layers: &[Value], name: &str) -> String {
+    let mut config = layer(&format!("config of {name}"));
+    config["mediaType"] = json!("application/vnd.oci.image.config.v1+json");
+    json!({ "schemaVersion": 2, "mediaType": OCI_IMAGE, "config": config, "layers": layers })
+        .to_string()
+}
+
+/// An index of these manifests.
+pub(crate) fn index(children: &[&str]) -> String {
+    let child = |child: &&str| json!({ "mediaType": OCI_IMAGE, "digest": sha256(child), "size": child.len() });
+    let children: Vec<Value> = children.iter().map(child).collect();
+    json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": children }).to_string()
+}
+
+/// The config's and the layers' digests, each once.
+pub(crate) fn digests_in(manifest: &str) -> Vec<String> {
+    let json: Value = serde_json::from_str(manifest).unwrap();
+    let layers = json["layers"].as_array().into_iter().flatten();
+    let of = |descriptor: &Value| descriptor["digest"].as_str().map(str::to_owned);
+    let mut digests: Vec<String> =
+        of(&json["config"]).into_iter().chain(layers.filter_map(of)).collect();
+    digests.dedup();
+    digests
+}
+
+pub(crate) fn layer_key(repository: &str, digest: &str) -> String {
+    let repository = Repository {
+        registry: RegistryId::parse(ACCOUNT.into()).unwrap(),
+        name: RepositoryName::parse(repository.into()).unwrap(),
+    };
+    let digest = Digest::parse(digest).unwrap();
+    ecr_put_image::layers::object_key(&repository, &digest)
+}
+
+#[track_caller]
+pub(crate) fn s(item: &Item, attribute: &str) -> String {
+    item[attribute].as_s().unwrap().clone()
+}
+
+#[track_caller]
+pub(crate) fn n(item: &Item, attribute: &str) -> usize {
+    item[attribute].as_n().unwrap().parse().unwrap()
+}
+
+pub(crate) fn not_found(repository: &str) -> String {
+    format!(
+        "The repository with name '{repository}' does not exist in the registry with id '{ACCOUNT}'"
+    )
+}
+
+pub(crate) fn already_exists(digest: &str, tag: Option<&str>) -> String {
+    let tag = tag.unwrap_or("null");
+    format!(
+        "Image with digest '{digest}' and tag '{tag}' already exists in the repository with name \
+         'app' in registry with id '{ACCOUNT}'"
+    )
+}
+
+pub(crate) fn tag_immutable(tag: &str) -> String {
+    format!(
+        "The image tag '{tag}' already exists in the 'app' repository and cannot be overwritten \
+         because the tag is immutable."
+    )
+}
+
+pub(crate) fn layers_not_found(digests: &[&str]) -> String {
+    format!(
+        "Layers with digests '[{}]' required for pushing image into repository with name 'app' in \
+         the registry with id '{ACCOUNT}' do not exist",
+        digests.join(", ")
+    )
+}
+
+pub(crate) fn images_not_found(digests: &[&str]) -> String {
+    format!(
+        "Images with digests '[{}]' required for pushing image into repository with name 'app' in \
+         the registry with id '{ACCOUNT}' do not exist",
+        digests.join(", ")
+    )
+}
+
+pub(crate) fn invalid(parameter: &str, constraint: &str) -> String {
+    format!("Invalid parameter at '{parameter}' failed to satisfy constraint: '{constraint}'")
+}
+
+#[expect(clippy::disallowed_methods, reason = "what the service reads is compared with it")]
+pub(crate) fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
+}

@@ -1,0 +1,150 @@
+//! The one event per call that operators read.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use lambda_runtime::tracing::subscriber;
+use local_aws::Fault;
+use serde_json::{Value, json};
+
+use crate::harness::*;
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Lines {
+    fn take(&self) -> (String, Vec<Value>) {
+        let text = String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap();
+        let events = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        let events: Vec<Value> =
+            events.filter(|event: &Value| !event["fields"]["outcome"].is_null()).collect();
+        (text, events)
+    }
+}
+
+/// What this test's thread logs from here on, as Lambda's JSON format has it.
+fn listen() -> (Lines, impl Drop) {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let collector = subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+    (lines, lambda_runtime::tracing::subscriber::util::SubscriberInitExt::set_default(collector))
+}
+
+#[tokio::test]
+async fn a_push_is_told_field_by_field() {
+    let service = Service::start().await;
+    let manifest = image("a");
+    service.upload_layers_of("app", &manifest).await;
+    let (lines, _listening) = listen();
+    service.put(request("app", &manifest, Some("v1"))).await;
+    let (_, events) = lines.take();
+    assert_eq!(events.len(), 1, "one event a call");
+    assert_eq!(events[0]["level"], "INFO");
+    let fields = &events[0]["fields"];
+    for (field, value) in [
+        ("action", json!("PutImage")),
+        ("caller", json!(ACCOUNT)),
+        ("registry", json!(ACCOUNT)),
+        ("repository", json!("app")),
+        ("tag", json!("v1")),
+        ("digest", json!(sha256(&manifest))),
+        ("media_type", json!(OCI_IMAGE)),
+        ("manifest_bytes", json!(manifest.len())),
+        ("layers", json!(2)),
+        ("children", json!(0)),
+        ("new_image", json!(true)),
+        ("tag_moved", json!(false)),
+        ("encryption", json!("AES256")),
+        ("stored", json!("inline")),
+        ("attempts", json!(1)),
+        ("conflicts", json!(0)),
+        ("replays", json!(0)),
+        ("outcome", json!("ok")),
+        ("request_id", json!("c6af9ac6-7b61-11e6-9a41-93e8deadbeef")),
+    ] {
+        assert_eq!(fields[field], value, "{field}");
+    }
+    for timing in ["read_ms", "layers_ms", "key_ms", "commit_ms", "total_ms"] {
+        assert!(fields[timing].is_u64(), "{timing}");
+    }
+    assert!(fields["error_code"].is_null() && fields["cause"].is_null());
+}
+
+#[tokio::test]
+async fn our_failures_are_told_whole_and_the_clients_are_not_errors() {
+    let service = Service::start().await;
+    service.upload_layers_of("app", &image("a")).await;
+    let (lines, _listening) = listen();
+    service.put(request("app", &image("b"), Some("v1"))).await;
+    let (_, events) = lines.take();
+    assert_eq!(events[0]["level"], "INFO");
+    assert_eq!(events[0]["fields"]["outcome"], "refused");
+    assert_eq!(events[0]["fields"]["error_code"], "LayersNotFoundException");
+
+    let message = "no such table: ecr in account 012345678910";
+    let fault = Fault::Answer { status: 400, code: "ResourceNotFoundException", message };
+    service.faults.script("TransactWriteItems", [Some(fault)]);
+    service.put(request("app", &image("a"), Some("v1"))).await.is_server_exception();
+    let (_, events) = lines.take();
+    let fields = &events[0]["fields"];
+    assert_eq!(events[0]["level"], "ERROR");
+    assert_eq!(
+        (&fields["outcome"], &fields["error_code"]),
+        (&json!("failed"), &json!("ServerException"))
+    );
+    assert_eq!(fields["aws_error_code"], "ResourceNotFoundException");
+    assert!(fields["cause"].as_str().unwrap().contains(message), "{}", fields["cause"]);
+
+    service.faults.script(
+        "TransactWriteItems",
+        [
+            Some(Fault::DropAfter),
+            Some(Fault::Cancelled(vec!["ConditionalCheckFailed", "None", "None", "None"])),
+        ],
+    );
+    service.put(request("app", &image("a"), Some("v1"))).await.is_server_exception();
+    let (_, events) = lines.take();
+    assert_eq!(events[0]["fields"]["outcome"], "unknown");
+    assert_eq!(events[0]["fields"]["replays"], 1);
+}
+
+#[tokio::test]
+async fn nothing_that_is_secret_or_unbounded_is_logged() {
+    let service = Service::start().await;
+    service.upload_layers_of("app", &image("a")).await;
+    let (lines, _listening) = listen();
+    let names: Vec<String> = (0..2_000).map(|n| n.to_string()).collect();
+    let many: Vec<&str> = names.iter().map(String::as_str).collect();
+    let secret = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE";
+    for body in [
+        request("app", &image("a"), Some("v1")),
+        request("app", &image("a"), Some("v1")),
+        request("app", &format!("{}x", image("a")), Some("v1")),
+        request("app", &image("a"), Some(&"x".repeat(100_000))),
+        json!({ "repositoryName": "x".repeat(100_000), "imageManifest": "secret" }),
+        json!({ "repositoryName": ["secret"] }),
+        json!({ "repositoryName": 7, "imageTag": "secret" }),
+        request("app", &index(&many), Some("i")),
+    ] {
+        let mut event = event("PutImage", ACCOUNT, &body.to_string());
+        event["headers"]["Authorization"] = json!(secret);
+        service.send(event).await;
+    }
+    let (text, events) = lines.take();
+    assert!(text.lines().all(|line| line.len() < 20_000));
+    assert_eq!(events.len(), 8);
+    for word in ["schemaVersion", "AKIDEXAMPLE", "secret", &"x".repeat(300)] {
+        assert!(!text.contains(word), "{word}");
+    }
+}

@@ -1,0 +1,28 @@
+//! The service as its users meet it: events through `handle`, against the embedded stack.
+//!
+//! One file per family of behaviour. A refusal is not only an answer: [`harness::Service::refuses`]
+//! also sees that the table and both buckets are as they were.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod harness;
+
+mod access;
+mod create_repository;
+mod encryption;
+mod indexes;
+mod large;
+mod layers;
+mod limits;
+mod log;
+mod manifests;
+mod outcomes;
+mod parameters;
+mod races;
+mod retries;
+mod wire;

@@ -1,0 +1,374 @@
+//! Section 3: which manifests are stored and which are not, real ones among them.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::harness::*;
+
+const CODE: &str = "InvalidParameterException";
+
+async fn is_invalid(service: &Service, manifest: &str) {
+    let message = invalid("ImageManifest", "Invalid JSON syntax");
+    service.refuses(request("app", manifest, Some("v1")), CODE, &message).await;
+}
+
+/// A manifest with what stands at a path changed.
+fn changed(path: &str, value: Value) -> String {
+    let mut manifest: Value = serde_json::from_str(&image("a")).unwrap();
+    if let Some(there) = manifest.pointer_mut(path) {
+        *there = value;
+    } else {
+        let (parent, member) = path.rsplit_once('/').unwrap();
+        manifest.pointer_mut(parent).unwrap()[member] = value;
+    }
+    manifest.to_string()
+}
+
+fn without(path: &str) -> String {
+    let mut manifest: Value = serde_json::from_str(&image("a")).unwrap();
+    let (parent, member) = path.rsplit_once('/').unwrap();
+    manifest.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(member);
+    manifest.to_string()
+}
+
+#[tokio::test]
+async fn what_is_no_manifest_is_refused() {
+    let service = Service::start().await;
+    let good = image("a");
+    for text in [
+        "not json".into(),
+        "[]".into(),
+        "7".into(),
+        "\"text\"".into(),
+        "{}".into(),
+        format!("\u{feff}{good}"),
+        format!("{good}x"),
+        format!("{good}{good}"),
+        good[..good.len() - 1].to_owned(),
+        format!("[{good}]"),
+    ] {
+        is_invalid(&service, &text).await;
+    }
+}
+
+#[tokio::test]
+async fn members_that_matter_must_be_there_and_of_their_shape() {
+    let service = Service::start().await;
+    for path in [
+        "/schemaVersion",
+        "/mediaType",
+        "/config",
+        "/layers",
+        "/config/mediaType",
+        "/config/digest",
+        "/config/size",
+        "/layers/0/mediaType",
+        "/layers/0/digest",
+        "/layers/0/size",
+    ] {
+        is_invalid(&service, &without(path)).await;
+        if path != "/mediaType" {
+            is_invalid(&service, &changed(path, Value::Null)).await;
+        }
+        for value in [json!([1]), json!({ "a": 1 }), json!(true), json!(-1), json!("text")] {
+            // A descriptor's mediaType is any string.
+            if !(path.ends_with("0/mediaType") || path.ends_with("g/mediaType"))
+                || !value.is_string()
+            {
+                is_invalid(&service, &changed(path, value)).await;
+            }
+        }
+    }
+    for (path, value) in [
+        ("/schemaVersion", json!(1)),
+        ("/schemaVersion", json!(3)),
+        ("/schemaVersion", json!(2.0)),
+        ("/schemaVersion", json!("2")),
+        ("/layers/0/size", json!(1.5)),
+        ("/layers/0/size", json!(9_223_372_036_854_775_808_u64)),
+        ("/layers/0/digest", json!(format!("sha256:{}", "A".repeat(64)))),
+        ("/layers/0/digest", json!(format!("sha256:{}", "a".repeat(63)))),
+        ("/layers/0/digest", json!(format!("sha512:{}", "a".repeat(64)))),
+        ("/layers/0/digest", json!(format!("md5:{}", "a".repeat(32)))),
+        ("/layers/0/digest", json!("a".repeat(64))),
+        ("/layers/0/urls", json!("https://a")),
+        ("/layers/0/urls", json!([1])),
+        ("/layers/0", json!([OCI_IMAGE, sha256("a"), 1])),
+        ("/config", json!([OCI_IMAGE, sha256("a"), 1])),
+        ("/subject", json!({})),
+        ("/subject", json!("text")),
+        ("/subject", json!({ "mediaType": OCI_IMAGE, "digest": "sha256:1", "size": 1 })),
+        ("/fsLayers", json!([{ "blobSum": "x" }])),
+        ("/fsLayers", Value::Null),
+    ] {
+        is_invalid(&service, &changed(path, value)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_matter_may_hold_anything() {
+    let service = Service::start().await;
+    for (n, (path, value)) in [
+        ("/annotations", json!(7)),
+        ("/layers/0/annotations", json!([null])),
+        ("/layers/0/platform", json!("text")),
+        ("/layers/0/data", json!({})),
+        ("/layers/0/urls", Value::Null),
+        ("/layers/0/urls", json!([])),
+        ("/layers/0/size", json!(9_223_372_036_854_775_807_u64)),
+        ("/layers/0/size", json!(0)),
+        ("/layers/0/mediaType", json!("")),
+        ("/subject", Value::Null),
+        ("/subject", json!({ "mediaType": "", "digest": sha256("nowhere"), "size": 0 })),
+        ("/artifactType", json!([1.5e300])),
+        ("/history", json!({ "a": { "b": [[[]]] } })),
+        ("/signatures", json!("any")),
+        ("/SchemaVersion", json!(7)),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let manifest = changed(path, value);
+        let answer = service.push("app", &manifest, Some(&format!("v{n}"))).await;
+        assert_eq!(answer.digest(), sha256(&manifest));
+        let stored = service.manifest_item("app", &answer.digest()).await.unwrap();
+        assert_eq!(stored["body"].as_b().unwrap().as_ref(), manifest.as_bytes());
+    }
+    // Not even looked at: nesting beyond any parser's stack, half a surrogate pair.
+    let open = "[".repeat(100_000);
+    let deep = image("a").replacen('{', &format!("{{\"x\":{open}{},", open.replace('[', "]")), 1);
+    let surrogate = image("a").replacen('{', r#"{"x":"\ud800","#, 1);
+    for manifest in [deep, surrogate] {
+        let answer = service.put(request("app", &manifest, Some("odd"))).await;
+        assert_eq!(answer.digest(), sha256(&manifest));
+    }
+}
+
+#[tokio::test]
+async fn a_member_that_matters_named_twice_is_refused() {
+    let service = Service::start().await;
+    let good = image("a");
+    let value: Value = serde_json::from_str(&good).unwrap();
+    for member in ["schemaVersion", "mediaType", "config", "layers"] {
+        let twice = good.replacen('{', &format!("{{\"{member}\":{},", value[member]), 1);
+        is_invalid(&service, &twice).await;
+    }
+    for member in ["fsLayers", "signatures", "subject"] {
+        let twice = good.replacen('{', &format!("{{\"{member}\":null,\"{member}\":null,"), 1);
+        is_invalid(&service, &twice).await;
+    }
+    for member in ["mediaType", "digest", "size"] {
+        let layer = &value["layers"][0];
+        let twice =
+            layer.to_string().replacen('{', &format!("{{\"{member}\":{},", layer[member]), 1);
+        is_invalid(&service, &good.replace(&layer.to_string(), &twice)).await;
+    }
+    // The escaped spelling is the same name.
+    let escaped = good.replacen('{', r#"{"layer\u0073":[],"#, 1);
+    is_invalid(&service, &escaped).await;
+}
+
+#[tokio::test]
+async fn ambiguous_manifests_are_refused() {
+    let service = Service::start().await;
+    for value in [json!([]), Value::Null] {
+        is_invalid(&service, &changed("/manifests", value.clone())).await;
+        for member in ["config", "layers"] {
+            let mut index: Value = serde_json::from_str(&index(&[])).unwrap();
+            index[member] = value.clone();
+            is_invalid(&service, &index.to_string()).await;
+        }
+    }
+    let mut as_index: Value = serde_json::from_str(&image("a")).unwrap();
+    as_index["mediaType"] = json!(OCI_INDEX);
+    is_invalid(&service, &as_index.to_string()).await;
+}
+
+#[tokio::test]
+async fn the_manifests_type_and_the_requests_must_agree_and_be_known() {
+    let service = Service::start().await;
+    let untyped = without("/mediaType");
+    service.upload_layers_of("app", &untyped).await;
+    let typed_by_request = |media_type: &str, manifest: &str| {
+        let mut body = request("app", manifest, Some("v1"));
+        body["imageManifestMediaType"] = json!(media_type);
+        body
+    };
+    let message = invalid("ImageManifest", "Invalid JSON syntax");
+    for (media_type, manifest) in [
+        (OCI_INDEX, image("a")),
+        ("application/vnd.docker.distribution.manifest.v2+json", image("a")),
+        (OCI_INDEX, untyped.clone()),
+        ("application/json", untyped.clone()),
+        ("", untyped.clone()),
+        (OCI_IMAGE, changed("/mediaType", json!("application/json"))),
+        ("application/json", changed("/mediaType", json!("application/json"))),
+        ("application/vnd.docker.distribution.manifest.v1+json", untyped.clone()),
+    ] {
+        service.refuses(typed_by_request(media_type, &manifest), CODE, &message).await;
+    }
+    let answer = service.put(typed_by_request(OCI_IMAGE, &untyped)).await;
+    assert_eq!(answer.json["image"]["imageManifestMediaType"], OCI_IMAGE);
+    let stored = service.image_item("app", &answer.digest()).await.unwrap();
+    assert_eq!(s(&stored, "mediaType"), OCI_IMAGE);
+    assert_eq!(n(&stored, "manifestBytes"), untyped.len());
+}
+
+#[tokio::test]
+async fn schema_1_is_known_by_its_version_and_its_signatures() {
+    let service = Service::start().await;
+    service.upload_layer("app", &sha256("layer")).await;
+    let v1 = "application/vnd.docker.distribution.manifest.v1+json";
+    let signed = "application/vnd.docker.distribution.manifest.v1+prettyjws";
+    let plain = json!({ "schemaVersion": 1, "fsLayers": [{ "blobSum": sha256("layer") }] });
+    let with = |members: Value| {
+        let mut manifest = plain.clone();
+        manifest.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        manifest.to_string()
+    };
+    let rows = [
+        (with(json!({})), None, v1),
+        (with(json!({ "signatures": [] })), None, signed),
+        (with(json!({ "signatures": 1 })), None, signed),
+        (with(json!({ "mediaType": v1, "signatures": [1] })), None, v1),
+        (with(json!({ "x": 1 })), Some(signed), signed),
+        (with(json!({ "x": 2, "mediaType": signed })), Some(signed), signed),
+        // The members of the newer formats are not looked at.
+        (with(json!({ "config": 7, "layers": null, "manifests": {} })), None, v1),
+    ];
+    for (n, (manifest, requested, expected)) in rows.into_iter().enumerate() {
+        let mut body = request("app", &manifest, Some(&format!("v{n}")));
+        body["imageManifestMediaType"] = json!(requested);
+        let answer = service.put(body).await;
+        assert_eq!(answer.status, 200, "{manifest}: {}", answer.text);
+        assert_eq!(answer.json["image"]["imageManifestMediaType"], expected, "{manifest}");
+    }
+    for members in [
+        json!({ "schemaVersion": 2 }),
+        json!({ "fsLayers": {} }),
+        json!({ "fsLayers": [{}] }),
+        json!({ "fsLayers": [{ "blobSum": "sha256:1" }] }),
+        json!({ "mediaType": OCI_IMAGE }),
+        json!({ "subject": 1 }),
+    ] {
+        is_invalid(&service, &with(members)).await;
+    }
+    let missing = json!({ "schemaVersion": 1, "fsLayers": [{ "blobSum": sha256("none") }] });
+    let message = layers_not_found(&[&sha256("none")]);
+    let body = request("app", &missing.to_string(), Some("m"));
+    service.refuses(body, "LayersNotFoundException", &message).await;
+}
+
+#[tokio::test]
+async fn an_image_has_from_one_to_500_layers() {
+    let service = Service::start().await;
+    let of = |count: usize| {
+        let layers: Vec<Value> = (0..count).map(|_| layer("same")).collect();
+        image_of(&layers, "a")
+    };
+    let none = invalid("ImageManifest", "Image has to have at least 1 layer");
+    service.refuses(request("app", &of(0), Some("v1")), CODE, &none).await;
+    let empty = json!({ "schemaVersion": 1, "fsLayers": [] }).to_string();
+    service.refuses(request("app", &empty, Some("v1")), CODE, &none).await;
+    let limit = invalid("ImageManifest", "Limit on number of layers per image exceeded");
+    service.refuses(request("app", &of(501), Some("v1")), CODE, &limit).await;
+    // A descriptor that is broken comes before the count.
+    let broken = of(501).replacen("\"size\":5", "\"size\":-5", 1);
+    is_invalid(&service, &broken).await;
+    assert_eq!(service.push("app", &of(500), Some("v1")).await.status, 200);
+}
+
+#[expect(clippy::print_stdout, reason = "a test that does nothing says so")]
+fn shared(path: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(path);
+    if !path.exists() {
+        println!("skipped: the folder ../shared beside the project has no {}", path.display());
+        return None;
+    }
+    Some(path)
+}
+
+/// Puts everything that a manifest refers to into the repository, children as images.
+async fn provide(service: &Service, manifest: &Value) {
+    let blobs = manifest["layers"].as_array().into_iter().flatten().chain([&manifest["config"]]);
+    let blobs = blobs.map(|descriptor| &descriptor["digest"]);
+    let fs_layers = manifest["fsLayers"].as_array().into_iter().flatten();
+    for digest in blobs.chain(fs_layers.map(|layer| &layer["blobSum"])).filter_map(Value::as_str) {
+        if ecr_put_image::names::Digest::parse(digest).is_some() {
+            service.upload_layer("app", digest).await;
+        }
+    }
+    let children = manifest["manifests"].as_array().into_iter().flatten();
+    for digest in children.filter_map(|child| child["digest"].as_str()) {
+        let repo_id = s(&service.repository_item("app").await, "repoId");
+        let put = service.dynamodb.put_item().table_name(&service.stack.options().table);
+        let attributes = [("PK", format!("R#{repo_id}")), ("SK", format!("IMAGE#{digest}"))];
+        let text = |text| aws_sdk_dynamodb::types::AttributeValue::S(text);
+        let zero = || aws_sdk_dynamodb::types::AttributeValue::N("0".into());
+        let mut put = put.item("tagCount", zero()).item("refCount", zero());
+        for (name, value) in attributes {
+            put = put.item(name, text(value));
+        }
+        put.send().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn real_manifests_have_their_recorded_outcome() {
+    let Some(folder) = shared("manifests") else { return };
+    let table = std::fs::read_to_string(folder.join("outcomes.tsv")).unwrap();
+    let mut rows = 0;
+    for row in table.lines().skip(1) {
+        let [file, requested, outcome, digest, text, needed] =
+            row.split('\t').collect::<Vec<_>>().try_into().unwrap();
+        let manifest = std::fs::read_to_string(folder.join(file)).unwrap();
+        let service = Service::start().await;
+        if let Ok(json) = serde_json::from_str(&manifest) {
+            provide(&service, &json).await;
+        }
+        let mut body = request("app", &manifest, Some("v1"));
+        if requested != "-" {
+            body["imageManifestMediaType"] = json!(requested);
+        }
+        if outcome == "refuse" {
+            service.refuses(body, CODE, &invalid("ImageManifest", text)).await;
+        } else {
+            let parsed = ecr_put_image::manifest::Manifest::parse(
+                &manifest,
+                (requested != "-").then_some(requested),
+                500,
+            );
+            let parsed = parsed.unwrap();
+            let count = parsed.layers().len() + parsed.children().len();
+            assert_eq!(count.to_string(), needed, "{file}");
+            let answer = service.put(body).await;
+            assert_eq!(answer.digest(), digest, "{file}");
+            assert_eq!(answer.json["image"]["imageManifestMediaType"], text, "{file}");
+            assert_eq!(answer.json["image"]["imageManifest"], manifest.as_str(), "{file}");
+            let body = service.manifest_item("app", digest).await;
+            match body {
+                Some(item) => {
+                    assert_eq!(item["body"].as_b().unwrap().as_ref(), manifest.as_bytes());
+                }
+                None => assert_eq!(service.stored().await.bodies.len(), 1, "{file}"),
+            }
+        }
+        rows += 1;
+    }
+    assert!(rows > 40, "{rows} rows");
+}
+
+#[tokio::test]
+async fn published_digests_are_ours() {
+    let Some(file) = shared("spec/digest-vectors.json") else { return };
+    let vectors: Vec<Value> =
+        serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    assert!(!vectors.is_empty());
+    let service = Service::start().await;
+    for vector in vectors {
+        let manifest = vector["imageManifest"].as_str().unwrap();
+        let answer = service.push("app", manifest, Some("v1")).await;
+        assert_eq!(answer.digest(), vector["imageDigest"], "{}", vector["source"]);
+    }
+}

@@ -1,0 +1,214 @@
+//! Other writers in between: what was read is not believed longer than it is true.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures_util::future::join_all;
+use local_aws::Fault;
+use serde_json::{Value, json};
+
+use crate::harness::*;
+
+/// Puts while `meanwhile` happens: `operation`, the next time it is sent, waits for it.
+async fn put_meanwhile(
+    service: &Service,
+    body: Value,
+    operation: &'static str,
+    meanwhile: impl Future<Output = ()>,
+) -> Answer {
+    service.faults.script(operation, [Some(Fault::Delay(Duration::from_millis(500)))]);
+    let already = service.faults.count(operation);
+    let put = service.put(body);
+    let meanwhile = async {
+        while service.faults.count(operation) == already {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        meanwhile.await;
+    };
+    futures_util::future::join(put, meanwhile).await.0
+}
+
+fn mode(mode: &str) -> AttributeValue {
+    AttributeValue::S(mode.into())
+}
+
+/// Deletes the repository as a deleter must: its item first.
+async fn delete_repository(service: &Service) {
+    let item = service.repository_item("app").await;
+    let delete = service.dynamodb.delete_item().table_name(&service.stack.options().table);
+    delete.key("PK", item["PK"].clone()).key("SK", item["SK"].clone()).send().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_tag_that_becomes_immutable_before_the_commit_stays() {
+    let service = Service::start().await;
+    let a = service.push("app", &image("a"), Some("v1")).await.digest();
+    service.upload_layers_of("app", &image("b")).await;
+    let body = request("app", &image("b"), Some("v1"));
+    let flip = service.change_repository("app", "mutability", mode("IMMUTABLE"));
+    let answer = put_meanwhile(&service, body, "TransactWriteItems", flip).await;
+    answer.is_refusal(400, "ImageTagAlreadyExistsException", &tag_immutable("v1"));
+    assert_eq!(s(&service.tag_item("app", "v1").await.unwrap(), "digest"), a);
+    assert!(service.image_item("app", &sha256(&image("b"))).await.is_none());
+    service.counts_are_exact("app").await;
+}
+
+#[tokio::test]
+async fn a_refusal_that_was_true_of_no_instant_is_not_given() {
+    let service = Service::start().await;
+    service.push("app", &image("a"), Some("v1")).await;
+    service.change_repository("app", "mutability", mode("IMMUTABLE")).await;
+    service.upload_layers_of("app", &image("b")).await;
+    let body = request("app", &image("b"), Some("v1"));
+    let flip = service.change_repository("app", "mutability", mode("MUTABLE"));
+    let answer = put_meanwhile(&service, body, "TransactGetItems", flip).await;
+    assert_eq!(answer.digest(), sha256(&image("b")), "confirmed: it may move");
+    service.counts_are_exact("app").await;
+}
+
+#[tokio::test]
+async fn a_confirmation_that_meets_a_writer_is_repeated() {
+    let service = Service::start().await;
+    service.push("app", &image("a"), Some("v1")).await;
+    service.change_repository("app", "mutability", mode("IMMUTABLE")).await;
+    service.upload_layers_of("app", &image("b")).await;
+    let conflict = Fault::Cancelled(vec!["TransactionConflict", "None", "None"]);
+    service.faults.script("TransactGetItems", [Some(conflict.clone()), Some(conflict)]);
+    let body = request("app", &image("b"), Some("v1"));
+    service.refuses(body, "ImageTagAlreadyExistsException", &tag_immutable("v1")).await;
+    assert_eq!(service.faults.count("TransactGetItems"), 3);
+}
+
+#[tokio::test]
+async fn the_remembered_repository_is_not_believed() {
+    let service = Service::start().await;
+    service.push("app", &image("a"), Some("v1")).await;
+    delete_repository(&service).await;
+    let body = request("app", &image("b"), Some("v1"));
+    service.refuses(body.clone(), "RepositoryNotFoundException", &not_found("app")).await;
+
+    // Another life under the same name: nothing of the first is seen.
+    service.create_repository("app", json!({})).await;
+    service.upload_layers_of("app", &image("b")).await;
+    assert_eq!(service.put(body).await.digest(), sha256(&image("b")));
+    assert_eq!(n(&service.repository_item("app").await, "imageCount"), 1);
+    service.counts_are_exact("app").await;
+    assert_eq!(service.push("app", &image("a"), Some("v2")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_process_that_remembers_an_older_life_starts_again_at_once() {
+    let service = Service::start().await;
+    service.push("app", &image("a"), Some("v1")).await;
+    delete_repository(&service).await;
+    // Another process creates it again; this one still remembers the first life.
+    service.restarted().create_repository("app", json!({})).await;
+    service.faults.reset_calls();
+    assert_eq!(service.push("app", &image("a"), Some("v1")).await.status, 200);
+    assert_eq!(service.faults.count("BatchGetItem"), 2);
+    assert_eq!(service.faults.count("GetItem"), 0);
+    assert_eq!(service.faults.count("TransactWriteItems"), 1);
+    service.counts_are_exact("app").await;
+}
+
+#[tokio::test]
+async fn a_repository_deleted_and_made_again_before_the_commit_gets_no_half() {
+    let service = Service::start().await;
+    let manifest = crate::large::image_of_bytes(70 * 1024);
+    service.upload_layers_of("app", &manifest).await;
+    let other = service.restarted();
+    let again = async {
+        delete_repository(&other).await;
+        other.create_repository("app", json!({})).await;
+    };
+    let body = request("app", &manifest, Some("v1"));
+    let answer = put_meanwhile(&service, body, "TransactWriteItems", again).await;
+    assert_eq!(answer.digest(), sha256(&manifest));
+    service.counts_are_exact("app").await;
+    // The body was stored anew for the second life; the first one's is an orphan.
+    let repo_id = s(&service.repository_item("app").await, "repoId");
+    let body_key = s(&service.image_item("app", &sha256(&manifest)).await.unwrap(), "bodyKey");
+    assert!(body_key.starts_with(&format!("manifests/{repo_id}/")));
+    assert_eq!(service.stored().await.bodies.len(), 2);
+}
+
+#[tokio::test]
+async fn a_child_deleted_before_the_commit_is_missed() {
+    let service = Service::start().await;
+    service.push("app", &image("a"), None).await;
+    let child = service.image_item("app", &sha256(&image("a"))).await.unwrap();
+    let delete = async {
+        let delete = service.dynamodb.delete_item().table_name(&service.stack.options().table);
+        delete.key("PK", child["PK"].clone()).key("SK", child["SK"].clone()).send().await.unwrap();
+    };
+    let body = request("app", &index(&[&image("a")]), Some("v1"));
+    let answer = put_meanwhile(&service, body, "TransactWriteItems", delete).await;
+    let message = images_not_found(&[&sha256(&image("a"))]);
+    answer.is_refusal(400, "ReferencedImagesNotFoundException", &message);
+    assert!(service.tag_item("app", "v1").await.is_none());
+}
+
+#[tokio::test]
+async fn a_big_index_sees_a_deletion_before_its_commit() {
+    let service = Service::start().await;
+    let children: Vec<String> = (0..91).map(|n| format!("child {n}")).collect();
+    let repo_id = s(&service.repository_item("app").await, "repoId");
+    let key = |digest: &str| {
+        [("PK", format!("R#{repo_id}")), ("SK", format!("IMAGE#{digest}"))]
+            .map(|(name, value)| (name, AttributeValue::S(value)))
+    };
+    for child in &children {
+        let put = service.dynamodb.put_item().table_name(&service.stack.options().table);
+        let [pk, sk] = key(&sha256(child));
+        let zero = || AttributeValue::N("0".into());
+        let put = put.item(pk.0, pk.1).item(sk.0, sk.1).item("tagCount", zero());
+        put.item("refCount", zero()).send().await.unwrap();
+    }
+    let delete = async {
+        let [pk, sk] = key(&sha256(&children[7]));
+        let delete = service.dynamodb.delete_item().table_name(&service.stack.options().table);
+        delete.key(pk.0, pk.1).key(sk.0, sk.1).send().await.unwrap();
+        service.change_repository("app", "delEpoch", AttributeValue::N("1".into())).await;
+    };
+    let index = index(&children.iter().map(String::as_str).collect::<Vec<_>>());
+    let body = request("app", &index, Some("v1"));
+    let answer = put_meanwhile(&service, body, "TransactWriteItems", delete).await;
+    let message = images_not_found(&[&sha256(&children[7])]);
+    answer.is_refusal(400, "ReferencedImagesNotFoundException", &message);
+}
+
+#[tokio::test]
+async fn one_racer_creates_an_immutable_tag() {
+    let service = Service::start().await;
+    service.change_repository("app", "mutability", mode("IMMUTABLE")).await;
+    let images: Vec<String> = (0..8).map(|n| image(&format!("{n}"))).collect();
+    for image in &images {
+        service.upload_layers_of("app", image).await;
+    }
+    let puts = images.iter().map(|image| service.put(request("app", image, Some("v1"))));
+    let answers = join_all(puts).await;
+    let winners: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
+    assert_eq!(winners.len(), 1);
+    let holder = s(&service.tag_item("app", "v1").await.unwrap(), "digest");
+    assert_eq!(winners[0].digest(), holder);
+    for loser in answers.iter().filter(|answer| answer.status != 200) {
+        loser.is_refusal(400, "ImageTagAlreadyExistsException", &tag_immutable("v1"));
+    }
+    assert_eq!(n(&service.repository_item("app").await, "imageCount"), 1);
+    service.counts_are_exact("app").await;
+}
+
+#[tokio::test]
+async fn racers_with_the_same_push_store_it_once() {
+    let service = Service::start().await;
+    service.upload_layers_of("app", &image("a")).await;
+    service.faults.conflicts(Duration::from_millis(1)..Duration::from_millis(10));
+    let body = request("app", &image("a"), Some("v1"));
+    let answers = join_all((0..8).map(|_| service.put(body.clone()))).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1);
+    for loser in answers.iter().filter(|answer| answer.status != 200) {
+        let message = already_exists(&sha256(&image("a")), Some("v1"));
+        loser.is_refusal(400, "ImageAlreadyExistsException", &message);
+    }
+    service.counts_are_exact("app").await;
+}

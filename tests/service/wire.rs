@@ -1,0 +1,221 @@
+//! Section 1 of the behaviour: what goes over the wire.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+
+use crate::harness::*;
+
+const UNREADABLE: &str = "The request body could not be read: it is not one JSON object";
+const WRONG_MEMBER: &str =
+    "The request body could not be read: a member is named twice or has another type";
+const NOT_BASE64: &str = "The request body could not be read: it is not UTF-8 in Base64";
+const UNKNOWN: &str = "The requested operation is not recognized by the service";
+
+fn put_event(body: &str) -> Value {
+    event("PutImage", ACCOUNT, body)
+}
+
+#[tokio::test]
+async fn the_references_sample_gets_the_references_answer() {
+    let service = Service::with(|_| {}).await;
+    service.create_repository("amazonlinux", json!({})).await;
+    let event: Value = serde_json::from_str(include_str!("../../events/put-image.json")).unwrap();
+    let body: Value = serde_json::from_str(event["body"].as_str().unwrap()).unwrap();
+    let manifest = body["imageManifest"].as_str().unwrap();
+    service.upload_layers_of("amazonlinux", manifest).await;
+
+    let answer = service.send(event.clone()).await;
+    assert_eq!(answer.status, 200);
+    answer.has_the_common_headers();
+    assert_eq!(answer.headers["x-amzn-requestid"], "084038f1-c3cc-11e6-8d10-9da51cf53fd3");
+    assert!(!answer.headers.contains_key("x-amzn-errortype"));
+    let digest = "sha256:f1d4ae3f7261a72e98c6ebefe9985cf10a0ea5bd762585a43e0700ed99863807";
+    assert_eq!(
+        answer.json,
+        json!({ "image": {
+            "imageId": { "imageDigest": digest, "imageTag": "2016.09" },
+            "imageManifest": manifest,
+            "imageManifestMediaType": "application/vnd.docker.distribution.manifest.v2+json",
+            "registryId": ACCOUNT,
+            "repositoryName": "amazonlinux",
+        }})
+    );
+    let stored = service.manifest_item("amazonlinux", digest).await.unwrap();
+    assert_eq!(stored["body"].as_b().unwrap().as_ref(), manifest.as_bytes());
+    assert_eq!(s(&service.tag_item("amazonlinux", "2016.09").await.unwrap(), "digest"), digest);
+}
+
+#[tokio::test]
+async fn members_that_are_unknown_or_null_do_not_count() {
+    let service = Service::start().await;
+    let manifest = image("a");
+    service.upload_layers_of("app", &manifest).await;
+    let mut body = request("app", &manifest, Some("v1"));
+    body["registryId"] = Value::Null;
+    body["imageDigest"] = Value::Null;
+    body["imageManifestMediaType"] = Value::Null;
+    body["unknown"] = json!({ "deeply": [[[{ "nested": 1e300 }]]] });
+    body["ImageTag"] = json!(7);
+    let mut text = body.to_string();
+    text.insert_str(1, r#""other":"\ud800","other":1,"#);
+    let answer = service.send(put_event(&text)).await;
+    assert_eq!(answer.digest(), sha256(&manifest));
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_one_json_object_is_refused() {
+    let service = Service::start().await;
+    let good = request("app", &image("a"), Some("v1")).to_string();
+    for body in [
+        String::new(),
+        " ".into(),
+        "null".into(),
+        "[]".into(),
+        "7".into(),
+        "\"text\"".into(),
+        "{".into(),
+        format!("{good}x"),
+        format!("{good}{good}"),
+        format!("\u{feff}{good}"),
+        r#"{"repositoryName":"app",}"#.into(),
+        r#"{"repositoryName":"\ud800"}"#.into(),
+        r#"{"repositoryName":"\ude00\ud83d"}"#.into(),
+        "{\"repositoryName\":\"a\nb\"}".into(),
+    ] {
+        let answer = service.send(put_event(&body)).await;
+        assert_eq!(answer.json["__type"], "SerializationException", "{body}");
+        service
+            .refuses_event(
+                put_event(&body),
+                400,
+                "SerializationException",
+                answer.json["message"].as_str().unwrap(),
+            )
+            .await;
+    }
+    service.refuses_event(put_event("{"), 400, "SerializationException", UNREADABLE).await;
+    let array = r#"["app",null,"{}",null,"v1",null]"#;
+    service.refuses_event(put_event(array), 400, "SerializationException", WRONG_MEMBER).await;
+    let mut event = put_event("");
+    event["body"] = Value::Null;
+    service.refuses_event(event, 400, "SerializationException", UNREADABLE).await;
+}
+
+#[tokio::test]
+async fn a_known_member_twice_or_of_another_type_is_refused() {
+    let service = Service::start().await;
+    let members = [
+        "repositoryName",
+        "registryId",
+        "imageManifest",
+        "imageManifestMediaType",
+        "imageTag",
+        "imageDigest",
+    ];
+    for member in members {
+        for value in [json!(7), json!(true), json!(["a"]), json!({ "a": 1 }), json!(1.5)] {
+            let mut body = request("app", &image("a"), Some("v1"));
+            body[member] = value;
+            service.refuses(body, "SerializationException", WRONG_MEMBER).await;
+        }
+        let twice = format!(r#"{{"{member}":"a","x":1,"{member}":"a"}}"#);
+        service.refuses_event(put_event(&twice), 400, "SerializationException", WRONG_MEMBER).await;
+    }
+}
+
+#[tokio::test]
+async fn base64_bodies_are_decoded() {
+    let service = Service::start().await;
+    let manifest = image("é");
+    service.upload_layers_of("app", &manifest).await;
+    let encoded = |bytes: &[u8]| {
+        let mut event = put_event(&BASE64_STANDARD.encode(bytes));
+        event["isBase64Encoded"] = json!(true);
+        event
+    };
+    let body = request("app", &manifest, Some("v1")).to_string();
+    assert_eq!(service.send(encoded(body.as_bytes())).await.digest(), sha256(&manifest));
+
+    let not_utf8 = b"{\"unknown\":\"\xff\"}";
+    let code = "SerializationException";
+    service.refuses_event(encoded(not_utf8), 400, code, NOT_BASE64).await;
+    let mut not_base64 = put_event("{}");
+    not_base64["isBase64Encoded"] = json!(true);
+    service.refuses_event(not_base64, 400, code, NOT_BASE64).await;
+}
+
+#[tokio::test]
+async fn only_known_targets_of_post_to_the_root_are_served() {
+    let service = Service::start().await;
+    let body = request("app", &image("a"), Some("v1")).to_string();
+    let good = put_event(&body);
+    let with = |change: &dyn Fn(&mut Value)| {
+        let mut event = good.clone();
+        change(&mut event);
+        event
+    };
+    let target = |target: Value| with(&|event| event["headers"]["X-Amz-Target"] = target.clone());
+    for event in [
+        with(&|event| event["headers"] = json!({})),
+        with(&|event| event["headers"] = Value::Null),
+        target(json!("AmazonEC2ContainerRegistry_V20150921.DeleteRepository")),
+        target(json!("AmazonEC2ContainerRegistry_V20150921.putimage")),
+        target(json!("PutImage")),
+        target(json!("")),
+        with(&|event| event["httpMethod"] = json!("GET")),
+        with(&|event| event["httpMethod"] = json!("PUT")),
+        with(&|event| event["path"] = json!("/v2/")),
+        with(&|event| event["path"] = json!("")),
+    ] {
+        service.refuses_event(event, 404, "UnknownOperationException", UNKNOWN).await;
+    }
+}
+
+#[tokio::test]
+async fn header_names_have_no_letter_case_and_the_content_type_is_not_looked_at() {
+    let service = Service::start().await;
+    let manifest = image("a");
+    service.upload_layers_of("app", &manifest).await;
+    let target = "AmazonEC2ContainerRegistry_V20150921.PutImage";
+    let mut event = put_event(&request("app", &manifest, Some("v1")).to_string());
+    event["headers"] = json!({ "x-AMZ-target": target, "content-type": "text/html" });
+    assert_eq!(service.send(event.clone()).await.status, 200);
+
+    event["body"] = json!(request("app", &manifest, Some("v2")).to_string());
+    event["headers"] = Value::Null;
+    event["multiValueHeaders"] = json!({ "X-AMZ-TARGET": [target] });
+    assert_eq!(service.send(event).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_request_without_an_id_gets_a_new_one() {
+    let service = Service::start().await;
+    for id in [Value::Null, json!(""), json!("not\na header")] {
+        let mut event = put_event("{");
+        event["requestContext"]["requestId"] = id;
+        let answer = service.send(event).await;
+        assert!(uuid::Uuid::parse_str(&answer.headers["x-amzn-requestid"]).is_ok());
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_is_no_rest_request_gets_an_answer_too() {
+    use ecr_put_image::gateway::{Event, handle_event};
+    use lambda_runtime::{Context, LambdaEvent};
+    use serde::Deserialize as _;
+
+    let service = Service::start().await;
+    let mut strange_header = put_event("{}");
+    strange_header["headers"]["X-Name"] = json!("a\u{1}b");
+    let http_api = json!({ "version": "2.0", "rawPath": "/", "body": "{}" });
+    for event in [strange_header, http_api, json!({}), json!(null), json!("text")] {
+        // As the runtime reads it.
+        let text = event.to_string();
+        let payload = Event::deserialize(&mut serde_json::Deserializer::from_str(&text)).unwrap();
+        let event = LambdaEvent::new(payload, Context::default());
+        let answer = Answer::read(handle_event(&service.app, event).await.unwrap());
+        let message = "The request body could not be read: the event is not a REST request";
+        answer.is_refusal(400, "SerializationException", message);
+    }
+}
