@@ -7,12 +7,12 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::digest::{Algorithm, Context, SHA256, SHA512};
 use ecr_put_image::manifest::{Manifest as Parsed, References};
 use ecr_put_image::names::{Digest, ImageTag};
 use oci_spec::image::{
     ANNOTATION_REF_NAME, Descriptor, ImageIndex, ImageManifest, OciLayout, Platform,
 };
-use sha2::{Sha256, Sha512};
 
 /// ECR's largest manifest, in bytes.
 const MAX_MANIFEST: u64 = 4_194_304;
@@ -204,8 +204,8 @@ impl Reader<'_> {
 
 /// Reads a blob, a piece at a time, and compares its digest.
 fn verify(Blob { digest, path, .. }: &Blob) -> Result<(), String> {
-    let hash = if digest.algorithm() == "sha512" { hash::<Sha512> } else { hash::<Sha256> };
-    let hex = File::open(path).and_then(hash).map_err(|error| error.to_string())?;
+    let algorithm = if digest.algorithm() == "sha512" { &SHA512 } else { &SHA256 };
+    let hex = hash(algorithm, path).map_err(|error| error.to_string())?;
     if hex == digest.hex() {
         Ok(())
     } else {
@@ -213,16 +213,19 @@ fn verify(Blob { digest, path, .. }: &Blob) -> Result<(), String> {
     }
 }
 
-fn hash<D: sha2::Digest>(mut file: File) -> io::Result<String> {
-    let mut hasher = D::new();
+/// The digest of a file in hexadecimal digits. Not by the crate `sha2`, which takes seconds for a
+/// layer unless it is optimised.
+fn hash(algorithm: &'static Algorithm, path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut context = Context::new(algorithm);
     let mut piece = vec![0; 128 * 1024];
     loop {
         match file.read(&mut piece)? {
             0 => break,
-            read => hasher.update(piece.get(..read).unwrap_or_default()),
+            read => context.update(piece.get(..read).unwrap_or_default()),
         }
     }
-    Ok(hasher.finalize().iter().fold(String::new(), |mut hex, byte| {
+    Ok(context.finish().as_ref().iter().fold(String::new(), |mut hex, byte| {
         // Writing to a String cannot fail.
         let _ = write!(hex, "{byte:02x}");
         hex

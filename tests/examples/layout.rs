@@ -65,6 +65,26 @@ impl Layout {
         layout
     }
 
+    /// An image whose layer is named by sha512; the layer is `content`.
+    pub(crate) fn of_a_sha512_layer(content: &str) -> Self {
+        let mut layout = Self::empty();
+        let config = layout.blob(CONFIG, "{}");
+        // Of the bytes "layer".
+        let digest = concat!(
+            "sha512:",
+            "b030eade3c76066e854afde060a58d562e103878b92ba17586070c1373c0c31f",
+            "8c80389eeabbc1370284d983fb066f2c1cee3ad22fd5c580223a13efc5e31832",
+        )
+        .to_owned();
+        fs::create_dir(layout.directory.path().join("blobs/sha512")).unwrap();
+        layout.write(&Self::file_of(&digest), content);
+        layout.blobs.push(digest.clone());
+        let layer = json!({ "mediaType": LAYER, "digest": digest, "size": content.len() });
+        let image = layout.image(&config, &[layer]);
+        layout.index(&[image]);
+        layout
+    }
+
     fn empty() -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir_all(directory.path().join("blobs/sha256")).unwrap();

@@ -224,6 +224,17 @@ async fn a_refusal_is_the_services_own_words() {
     serve.push(&layout, "app/web", &gone).is_one_line_that_says("no answer from S3: ");
 }
 
+#[tokio::test]
+async fn layers_may_be_named_by_sha512() {
+    let serve = Serve::start(&["--port", "0"], &[]);
+    let broken = Layout::of_a_sha512_layer("xayer");
+    serve.push(&broken, "app/web", &[]).is_one_line_that_says("its digest is sha512:");
+    let layout = Layout::of_a_sha512_layer("layer");
+    let pushed = serve.push(&layout, "app/web", &[]);
+    assert_eq!((pushed.code, pushed.stderr.as_str()), (Some(0), ""));
+    assert_eq!(serve.layers().await, layout.keys("012345678910/app/web"));
+}
+
 #[test]
 fn requests_to_api_gateway_are_signed_for_it() {
     for (path, service) in [("", "ecr"), ("/execute-api", "execute-api")] {
