@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::Credentials;
+use tempfile::TempDir;
 
 use crate::layout::Layout;
 
@@ -59,13 +60,17 @@ fn command(example: &str, arguments: &[&str], environment: &[(&str, &str)]) -> C
 /// A `serve` that runs.
 pub(crate) struct Serve {
     process: Child,
+    /// What it keeps in temporary files, which it cannot remove when it is killed.
+    _temporary: TempDir,
     exports: Vec<(String, String)>,
     aws: SdkConfig,
 }
 
 impl Serve {
     pub(crate) fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let temporary = tempfile::tempdir().unwrap();
         let mut command = command("serve", arguments, environment);
+        command.env("TMPDIR", temporary.path());
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         // Once it greets on standard error, all exports are out.
         let mut greeting = String::new();
@@ -92,7 +97,7 @@ impl Serve {
                 ),
             ))
             .build();
-        Self { process, exports, aws }
+        Self { process, _temporary: temporary, exports, aws }
     }
 
     /// The names of the exports, in order.
