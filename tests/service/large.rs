@@ -1,5 +1,7 @@
 //! Large manifests: where they are stored, and that they come back byte for byte.
 
+use std::fmt::Write as _;
+
 use serde_json::json;
 
 use crate::harness::*;
@@ -14,11 +16,11 @@ pub(crate) fn image_of_bytes(bytes: usize) -> String {
     manifest.push_str(r#","annotations":{"a":"b""#);
     let mut n = 0;
     while manifest.len() + 120 < bytes {
-        manifest += &format!(r#","org.example.annotation.{n}":"{n:060}""#);
+        write!(manifest, r#","org.example.annotation.{n}":"{n:060}""#).unwrap();
         n += 1;
     }
     let rest = bytes - manifest.len() - r#","z":""}}"#.len();
-    manifest += &format!(r#","z":"{}"}}}}"#, "z".repeat(rest));
+    write!(manifest, r#","z":"{}"}}}}"#, "z".repeat(rest)).unwrap();
     assert_eq!(manifest.len(), bytes);
     manifest
 }
@@ -95,7 +97,7 @@ async fn an_answer_that_would_not_fit_is_refused_before_anything_is_written() {
     let with = |filler: usize| {
         let mut manifest = image("large");
         manifest.pop();
-        manifest += &format!(r#","annotations":{{"a":"{}"}}}}"#, r#"\""#.repeat(filler));
+        write!(manifest, r#","annotations":{{"a":"{}"}}}}"#, r#"\""#.repeat(filler)).unwrap();
         manifest
     };
     let message = invalid("imageManifest", "must fit in a response of 6291556 bytes");
