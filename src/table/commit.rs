@@ -292,6 +292,7 @@ impl Commit<'_> {
         let Self { push, record, .. } = self;
         let mut item = image_key(&record.repo_id, &push.digest);
         item.extend([
+            ("digest".into(), s(push.digest.as_str())),
             ("tagCount".into(), n(u64::from(push.tag.is_some()))),
             ("refCount".into(), n(0)),
             ("putId".into(), s(self.put_id)),
@@ -316,6 +317,7 @@ impl Commit<'_> {
         let mut item = tag_key(&record.repo_id, tag);
         item.extend([
             ("digest".into(), s(push.digest.as_str())),
+            ("tag".into(), s(tag.as_str())),
             ("putId".into(), s(self.put_id)),
             ("at".into(), n(self.at)),
             ("mediaType".into(), s(push.manifest.media_type.as_str())),
