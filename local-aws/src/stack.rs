@@ -1,8 +1,9 @@
 //! The three services together: where they are, how an SDK finds them, and their end.
 
+use std::fs::{File, TryLockError};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -65,6 +66,7 @@ pub struct Stack {
     http_client: SharedHttpClient,
     end: CancellationToken,
     doors: JoinSet<io::Result<()>>,
+    _lock: Option<File>,
 }
 
 impl Stack {
@@ -73,9 +75,7 @@ impl Stack {
     /// # Errors
     /// When a port cannot be bound, or the data directory not be read or written.
     pub async fn start(options: Options) -> io::Result<Stack> {
-        if let Some(directory) = &options.data {
-            std::fs::create_dir_all(directory)?;
-        }
+        let lock = options.data.as_deref().map(lock).transpose()?;
         let data = options.data.as_deref();
         let database = dynamodb::open(data, &options.table)?;
         let objects = s3::open(
@@ -102,7 +102,7 @@ impl Stack {
         doors.spawn(door::serve(s3_door, objects, shutdown()));
         doors.spawn(door::serve(kms_door, keys, shutdown()));
         let http_client = aws_smithy_http_client::Builder::new().build_http();
-        Ok(Stack { options, endpoints, http_client, end, doors })
+        Ok(Stack { options, endpoints, http_client, end, doors, _lock: lock })
     }
 
     /// The endpoint of `DynamoDB`, as `AWS_ENDPOINT_URL_DYNAMODB` takes it.
@@ -165,6 +165,18 @@ impl Drop for Stack {
     fn drop(&mut self) {
         // The doors' tasks end with their set; this reaches the connections that they spawned.
         self.end.cancel();
+    }
+}
+
+/// Makes the data directory this stack's alone, until it ends or its process does: two would
+/// overwrite each other.
+fn lock(directory: &Path) -> io::Result<File> {
+    std::fs::create_dir_all(directory)?;
+    let lock = File::create(directory.join("lock"))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(io::Error::other("another stack is using it")),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 

@@ -200,3 +200,14 @@ async fn a_stack_that_is_dropped_is_gone() {
         assert!(refused, "{address}");
     }
 }
+
+#[tokio::test]
+async fn a_directory_has_one_stack_at_a_time() {
+    let data = tempfile::tempdir().unwrap();
+    let options = || Options { data: Some(data.path().to_owned()), ..Options::default() };
+    let first = Stack::start(options()).await.unwrap();
+    let second = Stack::start(options()).await.unwrap_err();
+    assert_eq!(second.to_string(), "another stack is using it");
+    first.stop().await;
+    Stack::start(options()).await.unwrap().stop().await;
+}
