@@ -23,6 +23,7 @@ mod log;
 mod manifests;
 mod outcomes;
 mod parameters;
+mod push_events;
 mod races;
 mod retries;
 mod wire;

@@ -1,0 +1,156 @@
+//! What template.yaml's pipe makes of the table's stream: one event a committed push.
+//!
+//! The pipe itself exists in AWS alone. Its filter and its template are read from template.yaml and
+//! applied here, by the rules that they use, to the records that the engine's stream really has.
+
+use aws_sdk_dynamodb::types::{StreamSpecification, StreamViewType};
+use aws_sdk_dynamodbstreams::types::{AttributeValue, Record, ShardIteratorType};
+use serde_json::{Value, json};
+use serde_yaml_ng::Value as Yaml;
+
+use crate::harness::*;
+
+struct Pipe {
+    filters: Vec<Value>,
+    template: String,
+}
+
+impl Pipe {
+    fn of_the_template() -> Self {
+        let template: Yaml = serde_yaml_ng::from_str(include_str!("../../template.yaml")).unwrap();
+        let pipe = &template["Resources"]["PushPipe"]["Properties"];
+        let filters = pipe["SourceParameters"]["FilterCriteria"]["Filters"].as_sequence().unwrap();
+        let pattern = |filter: &Yaml| serde_json::from_str(filter["Pattern"].as_str().unwrap());
+        let target = &pipe["TargetParameters"];
+        Self {
+            filters: filters.iter().map(|filter| pattern(filter).unwrap()).collect(),
+            template: target["InputTemplate"].as_str().unwrap().to_owned(),
+        }
+    }
+
+    /// The detail of the event that a record becomes, if it passes a filter.
+    fn event(&self, record: &Value) -> Option<Value> {
+        if !self.filters.iter().any(|filter| matches(filter, record)) {
+            return None;
+        }
+        let mut pieces = self.template.split("<$");
+        let mut detail = pieces.next().unwrap().to_owned();
+        for piece in pieces {
+            let (path, rest) = piece.split_once('>').unwrap();
+            // What is not there is nothing, in the quotes around it.
+            let value = record.pointer(&path.replace('.', "/")).and_then(Value::as_str);
+            detail.push_str(value.unwrap_or_default());
+            detail.push_str(rest);
+        }
+        Some(serde_json::from_str(&detail).unwrap())
+    }
+}
+
+/// EventBridge's content filter: an object's members all match; of an array one does, a value by
+/// being equal, `{"prefix": …}` by its beginning.
+fn matches(pattern: &Value, value: &Value) -> bool {
+    match pattern {
+        Value::Object(members) => {
+            members.iter().all(|(name, pattern)| matches(pattern, &value[name]))
+        }
+        Value::Array(choices) => choices.iter().any(|choice| match choice["prefix"].as_str() {
+            Some(prefix) => value.as_str().is_some_and(|text| text.starts_with(prefix)),
+            None => choice == value,
+        }),
+        _ => false,
+    }
+}
+
+/// A record as Lambda and EventBridge deliver it.
+fn delivered(record: &Record) -> Value {
+    let change = record.dynamodb.as_ref().unwrap();
+    let item = |item: &std::collections::HashMap<String, AttributeValue>| -> Value {
+        item.iter()
+            .map(|(name, value)| {
+                let value = match value {
+                    AttributeValue::S(text) => json!({ "S": text }),
+                    AttributeValue::N(number) => json!({ "N": number }),
+                    other => json!({ "other": format!("{other:?}") }),
+                };
+                (name.clone(), value)
+            })
+            .collect()
+    };
+    json!({
+        "eventName": record.event_name.as_ref().unwrap().as_str(),
+        "eventSource": "aws:dynamodb",
+        "dynamodb": {
+            "Keys": change.keys.as_ref().map(item),
+            "NewImage": change.new_image.as_ref().map(item),
+        },
+    })
+}
+
+/// All that the table's stream holds.
+async fn records(service: &Service) -> Vec<Value> {
+    let config = aws_sdk_dynamodbstreams::config::Builder::from(&service.stack.sdk_config());
+    let config = config.endpoint_url(service.stack.dynamodb_url()).build();
+    let streams = aws_sdk_dynamodbstreams::Client::from_conf(config);
+    let arn = streams.list_streams().send().await.unwrap().streams.unwrap()[0].stream_arn.clone();
+    let stream = streams.describe_stream().set_stream_arn(arn.clone()).send().await.unwrap();
+    let mut records = Vec::new();
+    for shard in stream.stream_description.unwrap().shards.unwrap() {
+        let iterator = streams.get_shard_iterator().set_stream_arn(arn.clone());
+        let iterator = iterator.shard_id(shard.shard_id.unwrap());
+        let iterator = iterator.shard_iterator_type(ShardIteratorType::TrimHorizon);
+        let mut next = iterator.send().await.unwrap().shard_iterator;
+        while let Some(iterator) = next {
+            let page = streams.get_records().shard_iterator(iterator).send().await.unwrap();
+            let page_records = page.records.unwrap_or_default();
+            next = page.next_shard_iterator.filter(|_| !page_records.is_empty());
+            records.extend(page_records.iter().map(delivered));
+        }
+    }
+    records
+}
+
+#[tokio::test]
+async fn every_committed_push_is_told_once_and_nothing_else_is() {
+    let service = Service::start().await;
+    let view = StreamSpecification::builder().stream_enabled(true);
+    let view = view.stream_view_type(StreamViewType::NewImage).build().unwrap();
+    let update = service.dynamodb.update_table().table_name(&service.stack.options().table);
+    update.stream_specification(view).send().await.unwrap();
+
+    service.push("app", &image("a"), Some("v1")).await;
+    service.push("app", &image("b"), None).await;
+    service.put(request("app", &image("b"), Some("v2"))).await;
+    service.push("app", &image("c"), Some("v1")).await;
+    let index = index(&[&image("a"), &image("b")]);
+    service.put(request("app", &index, Some("all"))).await;
+    // These write nothing: nothing is told of them.
+    service.put(request("app", &image("a"), None)).await;
+    service.put(request("app", &image("none"), Some("v9"))).await;
+    service.create_repository("other", json!({})).await;
+
+    let pipe = Pipe::of_the_template();
+    let records = records(&service).await;
+    let events: Vec<Value> = records.iter().filter_map(|record| pipe.event(record)).collect();
+    let told = |manifest: &str, tag: &str, media_type: &str| {
+        json!({
+            "result": "SUCCESS",
+            "action-type": "PUSH",
+            "registry-id": ACCOUNT,
+            "repository-name": "app",
+            "image-digest": sha256(manifest),
+            "image-tag": tag,
+            "manifest-media-type": media_type,
+        })
+    };
+    assert_eq!(
+        events,
+        [
+            told(&image("a"), "v1", OCI_IMAGE),
+            told(&image("b"), "", OCI_IMAGE),
+            told(&image("b"), "v2", OCI_IMAGE),
+            told(&image("c"), "v1", OCI_IMAGE),
+            told(&index, "all", OCI_INDEX),
+        ]
+    );
+    assert!(records.len() > events.len(), "counts and bodies change, too");
+}
