@@ -83,6 +83,8 @@ impl Call {
                     attempts = log.attempts,
                     conflicts = log.conflicts,
                     replays = log.replays,
+                    read_units = log.read_units,
+                    write_units = log.write_units,
                     read_ms = milliseconds(log.read),
                     layers_ms = milliseconds(log.layers_wait),
                     key_ms = milliseconds(log.key_wait),
@@ -161,6 +163,10 @@ pub struct CallLog {
     pub replays: u32,
     /// A commit was sent and no answer said what became of it.
     pub outcome_unknown: bool,
+    /// Read units that DynamoDB charged.
+    pub read_units: f64,
+    /// Write units that DynamoDB charged, as far as its answers told.
+    pub write_units: f64,
     /// Time spent reading the table.
     pub read: Duration,
     /// Time spent waiting for the layers beyond the read.

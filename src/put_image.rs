@@ -113,7 +113,8 @@ impl<'a> Pushing<'a> {
         let (app, push) = (self.app, self.push);
         let began = Instant::now();
         let repo_id = self.repo_id().await?;
-        let mut snapshot = beside(&mut self.layers, app.table.snapshot(push, &repo_id)).await?;
+        let read = app.table.snapshot(push, &repo_id, &mut self.call.log);
+        let mut snapshot = beside(&mut self.layers, read).await?;
         let mut record = self.accessible(&snapshot)?;
         if record.repo_id != repo_id {
             app.table.remember(&push.repository, &record.repo_id);

@@ -17,6 +17,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::ConsumedCapacity;
 
 use crate::error::Failure;
 use crate::names::Repository;
@@ -81,6 +82,11 @@ impl Table {
     pub fn forget(&self, repository: &Repository) {
         self.repo_ids.lock().unwrap_or_else(PoisonError::into_inner).remove(repository);
     }
+}
+
+/// What DynamoDB charged for a call.
+fn units(consumed: &[ConsumedCapacity]) -> f64 {
+    consumed.iter().filter_map(ConsumedCapacity::capacity_units).sum()
 }
 
 fn failure<E>(doing: &'static str, error: SdkError<E>) -> Failure

@@ -33,6 +33,9 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Options {
     /// The directory that keeps everything; in memory (S3: in a temporary directory) if `None`.
     pub data: Option<PathBuf>,
+    /// The endpoint of another `DynamoDB` that runs already, instead of the embedded one. Its table
+    /// is its owner's to create.
+    pub dynamodb: Option<String>,
     /// The address to listen on, on free ports.
     pub address: IpAddr,
     /// The `DynamoDB` table: keys `PK` and `SK`, both strings.
@@ -49,6 +52,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             data: None,
+            dynamodb: None,
             address: Ipv4Addr::LOCALHOST.into(),
             table: "ecr".into(),
             layer_bucket: "layers".into(),
@@ -77,7 +81,6 @@ impl Stack {
     pub async fn start(options: Options) -> io::Result<Stack> {
         let lock = options.data.as_deref().map(lock).transpose()?;
         let data = options.data.as_deref();
-        let database = dynamodb::open(data, &options.table)?;
         let objects = s3::open(
             data,
             &options.region,
@@ -86,19 +89,26 @@ impl Stack {
         .await?;
         let keys = kms::open(data, &options.region)?;
 
-        let dynamodb_door = door::listen(options.address).await?;
         let s3_door = door::listen(options.address).await?;
         let kms_door = door::listen(options.address).await?;
+        let end = CancellationToken::new();
+        let mut doors = JoinSet::new();
+        let shutdown = || end.clone().cancelled_owned();
+        let dynamodb = if let Some(endpoint) = &options.dynamodb {
+            endpoint.clone()
+        } else {
+            let database = dynamodb::open(data, &options.table)?;
+            let door = door::listen(options.address).await?;
+            let endpoint = url(door.local_addr()?);
+            doors.spawn(dynamodb::serve(door, database, shutdown()));
+            endpoint
+        };
         let endpoints = Endpoints {
-            dynamodb: url(dynamodb_door.local_addr()?),
+            dynamodb,
             s3: url(s3_door.local_addr()?),
             kms: url(kms_door.local_addr()?),
         };
 
-        let end = CancellationToken::new();
-        let mut doors = JoinSet::new();
-        let shutdown = || end.clone().cancelled_owned();
-        doors.spawn(dynamodb::serve(dynamodb_door, database, shutdown()));
         doors.spawn(door::serve(s3_door, objects, shutdown()));
         doors.spawn(door::serve(kms_door, keys, shutdown()));
         let http_client = aws_smithy_http_client::Builder::new().build_http();

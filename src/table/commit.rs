@@ -17,12 +17,13 @@ use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata as _, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, CancellationReason, ConditionCheck, Put, TransactWriteItem, Update,
+    AttributeValue, CancellationReason, ConditionCheck, Put, ReturnConsumedCapacity,
+    TransactWriteItem, Update,
 };
 
 use super::items::{Item, image_key, manifest_key, n, repository_key, s, tag_key};
 use super::read::is_big_index;
-use super::{Table, failure};
+use super::{Table, failure, units};
 use crate::backoff::Backoff;
 use crate::bodies::Body;
 use crate::call::CallLog;
@@ -78,6 +79,7 @@ impl Table {
             .commits
             .transact_write_items()
             .set_transact_items(Some(actions))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .client_request_token(format!("{}-{}", commit.put_id, commit.attempt));
         let mut backoff = Backoff::default();
         let mut unknown = false;
@@ -86,7 +88,10 @@ impl Table {
             log.outcome_unknown = true;
             let answer = request.clone().send().await;
             let (answer, error) = match answer {
-                Ok(_) => (Answer::Committed, None),
+                Ok(answer) => {
+                    log.write_units += units(answer.consumed_capacity());
+                    (Answer::Committed, None)
+                }
                 Err(error) => (Answer::of(&error), Some(error)),
             };
             unknown |= answer == Answer::Unknown;

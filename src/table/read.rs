@@ -3,12 +3,13 @@
 use aws_sdk_dynamodb::operation::transact_get_items::{
     TransactGetItemsError, TransactGetItemsOutput,
 };
-use aws_sdk_dynamodb::types::{Get, KeysAndAttributes, TransactGetItem};
+use aws_sdk_dynamodb::types::{Get, KeysAndAttributes, ReturnConsumedCapacity, TransactGetItem};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::items::{self, Item, image_key, repository_key, tag_key};
-use super::{Table, failure};
+use super::{Table, failure, units};
 use crate::backoff::Backoff;
+use crate::call::CallLog;
 use crate::error::Failure;
 use crate::names::{Digest, Repository};
 use crate::put_image::decision::{ImageRecord, Snapshot, TagRecord};
@@ -44,7 +45,12 @@ impl Table {
     ///
     /// # Errors
     /// The read failed, retries included.
-    pub async fn snapshot(&self, push: &Push, repo_id: &str) -> Result<Snapshot, Failure> {
+    pub async fn snapshot(
+        &self,
+        push: &Push,
+        repo_id: &str,
+        log: &mut CallLog,
+    ) -> Result<Snapshot, Failure> {
         let children = counted_children(push);
         let mut unread = keys(push, repo_id, children);
         let mut found = Vec::new();
@@ -56,8 +62,10 @@ impl Table {
                 aws_code: None,
                 source: Some(error.into()),
             })?;
-            let batch = self.client.batch_get_item().request_items(&self.name, request).send();
+            let batch = self.client.batch_get_item().request_items(&self.name, request);
+            let batch = batch.return_consumed_capacity(ReturnConsumedCapacity::Total).send();
             let answer = batch.await.map_err(|error| failure("reading the table", error))?;
+            log.read_units += units(answer.consumed_capacity());
             found.extend(answer.responses.unwrap_or_default().into_values().flatten());
             let left = answer.unprocessed_keys.unwrap_or_default();
             unread = left.into_values().flat_map(|request| request.keys).collect();

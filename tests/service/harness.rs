@@ -15,6 +15,8 @@ use lambda_runtime::{Context, LambdaEvent};
 use local_aws::{Faults, Options, Stack};
 use serde_json::{Value, json};
 
+use crate::second_engine::{self, SecondEngine};
+
 pub(crate) const ACCOUNT: &str = "012345678910";
 pub(crate) const OCI_IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -31,6 +33,7 @@ pub(crate) struct Service {
     pub(crate) s3: aws_sdk_s3::Client,
     pub(crate) kms: aws_sdk_kms::Client,
     pub(crate) stack: Arc<Stack>,
+    _second_engine: Option<Arc<SecondEngine>>,
 }
 
 /// All that the service keeps.
@@ -64,7 +67,9 @@ impl Service {
 
     /// With nothing in it.
     pub(crate) async fn with(configure: impl FnOnce(&mut Config)) -> Self {
-        let stack = Stack::start(Options::default()).await.unwrap();
+        let second_engine = SecondEngine::if_named();
+        let dynamodb = second_engine.as_ref().map(SecondEngine::url);
+        let stack = Stack::start(Options { dynamodb, ..Options::default() }).await.unwrap();
         let options = stack.options();
         let mut config = Config {
             region: options.region.clone(),
@@ -78,13 +83,18 @@ impl Service {
         configure(&mut config);
         let faults = Faults::new();
         let aws = stack.sdk_config();
+        let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
+        if second_engine.is_some() {
+            second_engine::create_table(&dynamodb, &options.table).await;
+        }
         Self {
             app: Arc::new(App::new(config, &stack.faulted_sdk_config(&faults))),
             faults,
-            dynamodb: aws_sdk_dynamodb::Client::new(&aws),
+            dynamodb,
             s3: aws_sdk_s3::Client::new(&aws),
             kms: aws_sdk_kms::Client::new(&aws),
             stack: Arc::new(stack),
+            _second_engine: second_engine.map(Arc::new),
         }
     }
 

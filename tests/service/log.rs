@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::harness::*;
 
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -24,7 +24,7 @@ impl Write for Lines {
 }
 
 impl Lines {
-    fn take(&self) -> (String, Vec<Value>) {
+    pub(crate) fn take(&self) -> (String, Vec<Value>) {
         let text = String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap();
         let events = text.lines().map(|line| serde_json::from_str(line).unwrap());
         let events: Vec<Value> =
@@ -34,7 +34,7 @@ impl Lines {
 }
 
 /// What this test's thread logs from here on, as Lambda's JSON format has it.
-fn listen() -> (Lines, impl Drop) {
+pub(crate) fn listen() -> (Lines, impl Drop) {
     let lines = Lines::default();
     let writer = lines.clone();
     let collector = subscriber::fmt().json().with_writer(move || writer.clone()).finish();

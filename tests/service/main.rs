@@ -11,8 +11,10 @@
 )]
 
 mod harness;
+mod second_engine;
 
 mod access;
+mod cost;
 mod create_repository;
 mod encryption;
 mod indexes;

@@ -1,0 +1,70 @@
+//! Amazon's DynamoDB Local in place of the embedded engine, where `DYNAMODB_LOCAL_DIR` names the
+//! directory of its jar. Opt-in: its licence asks for an AWS account, and it listens on all
+//! interfaces.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+};
+
+/// A process of its own per test, in memory, ended with it.
+pub(crate) struct SecondEngine {
+    process: Child,
+    port: u16,
+}
+
+impl SecondEngine {
+    pub(crate) fn if_named() -> Option<Self> {
+        #[expect(clippy::disallowed_methods, reason = "a choice of whoever runs the tests")]
+        let directory = std::env::var("DYNAMODB_LOCAL_DIR").ok()?;
+        let directory = Path::new(&directory);
+        let free = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let process = Command::new("java")
+            .arg(format!("-Djava.library.path={}", directory.join("DynamoDBLocal_lib").display()))
+            .arg("-jar")
+            .arg(directory.join("DynamoDBLocal.jar"))
+            .args(["-inMemory", "-sharedDb", "-disableTelemetry", "-port", &port.to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("DYNAMODB_LOCAL_DIR needs java");
+        let engine = Self { process, port };
+        for _ in 0..600 {
+            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return Some(engine);
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        unreachable!("DynamoDB Local does not listen within a minute");
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for SecondEngine {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The table as template.yaml has it.
+pub(crate) async fn create_table(dynamodb: &Client, name: &str) {
+    let mut create = dynamodb.create_table().table_name(name);
+    for (attribute, kind) in [("PK", KeyType::Hash), ("SK", KeyType::Range)] {
+        let definition = AttributeDefinition::builder().attribute_name(attribute);
+        let definition = definition.attribute_type(ScalarAttributeType::S).build().unwrap();
+        let key = KeySchemaElement::builder().attribute_name(attribute).key_type(kind);
+        create = create.attribute_definitions(definition).key_schema(key.build().unwrap());
+    }
+    create.billing_mode(BillingMode::PayPerRequest).send().await.unwrap();
+}
