@@ -1,7 +1,9 @@
 //! What API Gateway's REST API does with a request for a Lambda proxy integration: HTTP into a v1
-//! event, the function's answer into HTTP. Every method and every path reaches the function.
+//! event, the function's answer into HTTP. Every method and every path reaches the function, unless
+//! the door asks for IAM's signatures as a deployed API does.
 
 mod event;
+mod iam;
 
 use std::io;
 use std::pin::Pin;
@@ -12,7 +14,7 @@ use aws_lambda_events::event::apigw::{ApiGatewayProxyRequest, ApiGatewayProxyRes
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
 use axum::extract::Request;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -29,6 +31,7 @@ use crate::{clock, door};
 const MAX_BODY: usize = 10 * 1024 * 1024;
 /// Lambda's largest event of a synchronous invocation: 6 MB, and 6,291,556 only for answers.
 const MAX_EVENT: usize = 6 * 1024 * 1024;
+const ECR_CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 /// The function's time-out.
 const TIMEOUT: Duration = Duration::from_secs(28);
 
@@ -45,8 +48,42 @@ where
     H: Fn(LambdaEvent<ApiGatewayProxyRequest>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = ApiGatewayProxyResponse> + Send,
 {
+    serve_stage(listener, None, handler, shutdown).await
+}
+
+/// As [`serve`], but as an API with `AWS_IAM` authorisation that is deployed to `stage`: only
+/// `POST /STAGE` with a credential scope for the service `execute-api` reaches the function, as
+/// `POST /`; all else is answered like API Gateway with the project's gateway responses. No
+/// signature is verified.
+///
+/// # Errors
+/// When the listener cannot be read from.
+pub async fn serve_with_iam<H, F>(
+    listener: TcpListener,
+    stage: &'static str,
+    handler: H,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()>
+where
+    H: Fn(LambdaEvent<ApiGatewayProxyRequest>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = ApiGatewayProxyResponse> + Send,
+{
+    serve_stage(listener, Some(stage), handler, shutdown).await
+}
+
+/// With a stage, IAM is asked.
+async fn serve_stage<H, F>(
+    listener: TcpListener,
+    stage: Option<&'static str>,
+    handler: H,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()>
+where
+    H: Fn(LambdaEvent<ApiGatewayProxyRequest>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = ApiGatewayProxyResponse> + Send,
+{
     let service =
-        Router::new().fallback(async move |request: Request| match receive(request).await {
+        Router::new().fallback(async move |request: Request| match receive(request, stage).await {
             Ok(event) => answer(handler(event).await),
             Err(refusal) => refusal,
         });
@@ -54,10 +91,18 @@ where
 }
 
 /// The event of a request, or the answer that the function is not asked for.
-async fn receive(request: Request) -> Result<LambdaEvent<ApiGatewayProxyRequest>, Response> {
+async fn receive(
+    request: Request,
+    stage: Option<&str>,
+) -> Result<LambdaEvent<ApiGatewayProxyRequest>, Response> {
     let (parts, body) = request.into_parts();
     let body = read(body).await?.ok_or_else(too_long)?;
-    let event = event::build(&parts, body).map_err(|error| unreadable(&error.0))?;
+    let path = match stage {
+        Some(stage) => iam::admit(&parts, stage).map_err(|refusal| refusal.answer())?,
+        None => parts.uri.path(),
+    };
+    let event = event::build(&parts, path, stage.unwrap_or("local"), body);
+    let event = event.map_err(|error| unreadable(&error.0))?;
     let event = serde_json::to_vec(&event).map_err(|_| bad_gateway())?;
     if event.len() > MAX_EVENT {
         return Err(too_long());
@@ -120,6 +165,20 @@ fn bad_gateway() -> Response {
 
 /// An error in the protocol of ECR, which its clients can read.
 fn error_answer(status: StatusCode, code: &str, message: &str) -> Response {
-    let body = json!({"__type": code, "message": message}).to_string();
-    (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.1")], body).into_response()
+    refusal(status, code, ECR_CONTENT_TYPE, error_body(code, message))
+}
+
+fn error_body(code: &str, message: &str) -> String {
+    json!({"__type": code, "message": message}).to_string()
+}
+
+/// An answer of API Gateway's own, which names its error type and the request in headers.
+fn refusal(status: StatusCode, code: &str, content_type: &str, body: String) -> Response {
+    let request_id = Uuid::new_v4().to_string();
+    let headers = [
+        ("content-type", content_type),
+        ("x-amzn-errortype", code),
+        ("x-amzn-requestid", &request_id),
+    ];
+    (status, headers, body).into_response()
 }

@@ -31,6 +31,16 @@ impl Door {
         Door { address, end, served }
     }
 
+    /// As an API with `AWS_IAM` at the stage `live`.
+    async fn open_with_iam() -> Door {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (end, ended) = oneshot::channel::<()>();
+        let shutdown = async { drop(ended.await) };
+        let served = api_gateway::serve_with_iam(listener, "live", echo, shutdown);
+        Door { address, end, served: tokio::spawn(served) }
+    }
+
     async fn post(&self, headers: &str, body: &[u8]) -> (u16, String, Vec<u8>) {
         let length = body.len();
         let head =
@@ -242,5 +252,68 @@ async fn slow_calls_do_not_hold_up_others() {
         assert_eq!(call.await.unwrap().0, 201);
     }
     assert!(before.elapsed() < Duration::from_secs(6));
+    door.close().await;
+}
+
+/// A request line, and an `Authorization` for `service`.
+fn signed(line: &str, service: &str) -> String {
+    format!(
+        "{line} HTTP/1.1\r\nhost: ecr\r\nauthorization: AWS4-HMAC-SHA256 \
+         Credential=123456789012/20260101/us-west-2/{service}/aws4_request, SignedHeaders=host, \
+         Signature=0\r\n\r\n"
+    )
+}
+
+#[tokio::test]
+async fn with_iam_what_is_signed_for_execute_api_reaches_the_function_below_the_stage() {
+    let door = Door::open_with_iam().await;
+    for path in ["/live", "/live/", "/live/?x=1"] {
+        let event = door.event(signed(&format!("POST {path}"), "execute-api")).await;
+        let context = &event["requestContext"];
+        assert_eq!((&event["path"], &context["stage"]), (&json!("/"), &json!("live")));
+        assert!(context["path"].as_str().unwrap().starts_with("/live"));
+        assert_eq!(context["identity"]["accountId"], "123456789012");
+    }
+    door.close().await;
+}
+
+#[tokio::test]
+async fn with_iam_all_else_is_refused_as_api_gateway_does() {
+    let door = Door::open_with_iam().await;
+    let unsigned = "POST /live HTTP/1.1\r\nhost: ecr\r\n\r\n".to_owned();
+    let bearer = unsigned.replace("host: ecr", "host: ecr\r\nauthorization: Bearer execute-api");
+    let wrong_service = (
+        403,
+        "invalidsignatureexception",
+        json!({
+            "__type": "InvalidSignatureException",
+            "message": "Credential should be scoped to correct service: 'execute-api'. ",
+        }),
+    );
+    let no_such_method = (
+        404,
+        "missingauthenticationtokenexception",
+        json!({
+            "__type": "UnknownOperationException",
+            "message": "The requested operation is not recognized by the service",
+        }),
+    );
+    let no_such_stage = (403, "forbiddenexception", json!({ "message": "Forbidden" }));
+    for (request, (status, error_type, body)) in [
+        (signed("POST /live", "ecr"), &wrong_service),
+        (signed("POST /live", "s3/execute-api"), &wrong_service),
+        (bearer, &wrong_service),
+        (unsigned, &no_such_method),
+        (signed("GET /live", "execute-api"), &no_such_method),
+        (signed("POST /live/v2", "execute-api"), &no_such_method),
+        (signed("POST /", "execute-api"), &no_such_stage),
+        (signed("POST /lively", "execute-api"), &no_such_stage),
+    ] {
+        let (got, head, answer) = send(door.address, &request).await;
+        assert_eq!(got, *status, "{request}");
+        assert!(head.contains(&format!("x-amzn-errortype: {error_type}\r\n")), "{head}");
+        assert!(head.contains("x-amzn-requestid: "), "{head}");
+        assert_eq!(serde_json::from_slice::<Value>(&answer).unwrap(), *body);
+    }
     door.close().await;
 }

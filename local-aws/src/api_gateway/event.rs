@@ -18,8 +18,13 @@ pub(super) struct NotAscii(pub(super) String);
 /// The last value of each name, and all of its values.
 type LastAndAll = [Map<String, Value>; 2];
 
-/// The event of a request. A header that JSON cannot carry is refused.
-pub(super) fn build(parts: &Parts, body: Vec<u8>) -> Result<Value, NotAscii> {
+/// The event of a request to `path` of `stage`. A header that JSON cannot carry is refused.
+pub(super) fn build(
+    parts: &Parts,
+    path: &str,
+    stage: &str,
+    body: Vec<u8>,
+) -> Result<Value, NotAscii> {
     let [headers, multi_value_headers] = headers(&parts.headers)?;
     let [parameters, multi_value_parameters] = query(parts.uri.query().unwrap_or_default());
     let (body, is_base64_encoded) = match String::from_utf8(body) {
@@ -30,7 +35,7 @@ pub(super) fn build(parts: &Parts, body: Vec<u8>) -> Result<Value, NotAscii> {
     let now = Duration::from_millis(clock::epoch_millis(clock::now()));
     Ok(json!({
         "resource": "/",
-        "path": parts.uri.path(),
+        "path": path,
         "httpMethod": parts.method.as_str(),
         "headers": headers,
         "multiValueHeaders": multi_value_headers,
@@ -51,7 +56,7 @@ pub(super) fn build(parts: &Parts, body: Vec<u8>) -> Result<Value, NotAscii> {
             "requestId": Uuid::new_v4().to_string(),
             "requestTimeEpoch": u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
             "resourcePath": "/",
-            "stage": "local",
+            "stage": stage,
         },
         "body": (!body.is_empty()).then_some(body),
         "isBase64Encoded": is_base64_encoded,
