@@ -1,6 +1,6 @@
 //! DynamoDB: repositories, images and tags, in one table.
 //!
-//! [`items`] has the keys and attributes, [`read`](self::read) what a push reads, [`commit`] what
+//! [`items`] has the keys and attributes, [`read`] what a push reads, [`commit`] what
 //! it writes.
 
 pub mod commit;
