@@ -8,6 +8,7 @@
 //! ```
 #![expect(clippy::print_stderr, reason = "a command-line program")]
 
+mod gateway;
 #[path = "../local/mod.rs"]
 mod local;
 
@@ -17,6 +18,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use gateway::Gateway;
 use local::Local;
 use local_aws::{ACCESS_KEY_ID, Options, SECRET_ACCESS_KEY};
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,6 +37,8 @@ Options:
                   endpoints do
   --address IP    where to listen [default: 127.0.0.1]; another one lets containers in, and
                   everybody else who reaches it: nothing checks who calls
+  --execute-api   open a second ECR endpoint, EXECUTE_API_URL, that refuses what a deployed one
+                  does: API Gateway takes signatures for the service `execute-api` alone
   --data DIR      keep everything in this directory; without it, all is gone at the end
   --help          print this
 
@@ -46,6 +50,7 @@ function reads them; RUST_LOG (such as `info`) sends the function's log to stder
 struct Arguments {
     port: u16,
     address: IpAddr,
+    execute_api: bool,
     data: Option<PathBuf>,
 }
 
@@ -68,12 +73,14 @@ async fn main() -> ExitCode {
 /// `None` where help is asked for.
 fn arguments() -> Result<Option<Arguments>, lexopt::Error> {
     use lexopt::prelude::{Long, Short, ValueExt as _};
-    let mut arguments = Arguments { port: 4567, address: Ipv4Addr::LOCALHOST.into(), data: None };
+    let address = Ipv4Addr::LOCALHOST.into();
+    let mut arguments = Arguments { port: 4567, address, execute_api: false, data: None };
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
             Long("port") => arguments.port = parser.value()?.parse()?,
             Long("address") => arguments.address = parser.value()?.parse()?,
+            Long("execute-api") => arguments.execute_api = true,
             Long("data") => arguments.data = Some(parser.value()?.into()),
             Long("help") | Short('h') => return Ok(None),
             other => return Err(other.unexpected()),
@@ -82,7 +89,8 @@ fn arguments() -> Result<Option<Arguments>, lexopt::Error> {
     Ok(Some(arguments))
 }
 
-async fn serve(Arguments { port, address, data }: Arguments) -> Result<(), Box<dyn Error>> {
+async fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    let Arguments { port, address, execute_api, data } = arguments;
     #[expect(clippy::disallowed_methods, reason = "the environment is read here, at the start")]
     let environment = |name: &str| std::env::var(name).ok();
     if environment("RUST_LOG").is_some() {
@@ -95,7 +103,9 @@ async fn serve(Arguments { port, address, data }: Arguments) -> Result<(), Box<d
 
     let options = Options { data, address, ..Options::default() };
     let local = Local::start(options, SocketAddr::new(address, port), environment).await?;
-    export(&local)?;
+    let gateway =
+        if execute_api { Some(Gateway::start(&local, environment).await?) } else { None };
+    export(&local, gateway.as_ref())?;
     let kept = match &local.stack.options().data {
         Some(directory) => format!("everything is kept in {}", directory.display()),
         None => "nothing is kept at the end".to_owned(),
@@ -106,14 +116,20 @@ async fn serve(Arguments { port, address, data }: Arguments) -> Result<(), Box<d
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
+    if let Some(gateway) = gateway {
+        gateway.stop().await;
+    }
     local.stop().await;
     Ok(())
 }
 
 /// Prints what `eval` in a shell turns into the environment of AWS's clients.
-fn export(local: &Local) -> io::Result<()> {
+fn export(local: &Local, gateway: Option<&Gateway>) -> io::Result<()> {
     let options = local.stack.options();
     let mut stdout = io::stdout().lock();
+    if let Some(gateway) = gateway {
+        writeln!(stdout, "export EXECUTE_API_URL={}", gateway.url)?;
+    }
     for (name, value) in [
         ("AWS_ENDPOINT_URL_ECR", local.ecr_url.as_str()),
         ("AWS_ENDPOINT_URL_S3", &local.stack.s3_url()),
