@@ -103,8 +103,7 @@ async fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
 
     let options = Options { data, address, ..Options::default() };
     let local = Local::start(options, SocketAddr::new(address, port), environment).await?;
-    let gateway =
-        if execute_api { Some(Gateway::start(&local, environment).await?) } else { None };
+    let gateway = if execute_api { Some(Gateway::start(&local, environment).await?) } else { None };
     export(&local, gateway.as_ref())?;
     let kept = match &local.stack.options().data {
         Some(directory) => format!("everything is kept in {}", directory.display()),
