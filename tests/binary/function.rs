@@ -1,0 +1,123 @@
+//! The function's process. It ends with the test.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use local_aws::{ACCESS_KEY_ID, SECRET_ACCESS_KEY, Stack};
+use serde_json::{Value, json};
+
+use crate::runtime_api::{Outcome, RuntimeApi};
+
+/// The function's time-out in the template.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(28);
+
+pub(crate) struct Function {
+    runtime_api: RuntimeApi,
+    process: Child,
+    log: Option<JoinHandle<Vec<String>>>,
+}
+
+impl Function {
+    /// Lambda's environment, with the embedded stack behind it.
+    pub(crate) async fn start(stack: &Stack) -> Self {
+        Self::start_with(stack, &[]).await
+    }
+
+    /// The same, with more variables, or others.
+    pub(crate) async fn start_with(stack: &Stack, environment: &[(&str, &str)]) -> Self {
+        let runtime_api = RuntimeApi::start().await;
+        let mut process = command(stack)
+            .env("AWS_LAMBDA_RUNTIME_API", runtime_api.address.to_string())
+            .envs(environment.iter().copied())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(process.stdout.take().unwrap());
+        let log = Some(thread::spawn(|| stdout.lines().map(Result::unwrap).collect()));
+        Self { runtime_api, process, log }
+    }
+
+    /// The answer to an event. Whatever the event, there is one.
+    pub(crate) async fn answer(&self, event: &Value) -> Value {
+        self.answer_within(TIMEOUT, event).await
+    }
+
+    pub(crate) async fn answer_within(&self, timeout: Duration, event: &Value) -> Value {
+        match self.runtime_api.invoke(event.to_string(), timeout).await {
+            Outcome::Response(answer) => answer,
+            Outcome::Error(error) => panic!("the function failed: {error}"),
+        }
+    }
+
+    /// A call that has to succeed; its body.
+    pub(crate) async fn call(&self, action: &str, body: &Value) -> Value {
+        let answer = self.answer(&event(action, &body.to_string())).await;
+        assert_eq!(answer["statusCode"], 200, "{answer}");
+        serde_json::from_str(answer["body"].as_str().unwrap()).unwrap()
+    }
+
+    /// Ends it; every line that it logged.
+    pub(crate) fn log(mut self) -> Vec<String> {
+        self.process.kill().unwrap();
+        self.log.take().unwrap().join().unwrap()
+    }
+}
+
+impl Drop for Function {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The binary in Lambda's environment.
+pub(crate) fn command(stack: &Stack) -> Command {
+    let options = stack.options();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ecr-put-image"));
+    command.env_clear().envs([
+        ("AWS_LAMBDA_FUNCTION_NAME", "ecr-put-image"),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/ecr-put-image"),
+        ("AWS_LAMBDA_LOG_STREAM_NAME", "2016/12/16/[1]0"),
+        ("AWS_LAMBDA_LOG_FORMAT", "JSON"),
+        ("AWS_LAMBDA_LOG_LEVEL", "INFO"),
+        ("AWS_REGION", &options.region),
+        ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID),
+        ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY),
+        ("AWS_ENDPOINT_URL_DYNAMODB", &stack.dynamodb_url()),
+        ("AWS_ENDPOINT_URL_S3", &stack.s3_url()),
+        ("AWS_ENDPOINT_URL_KMS", &stack.kms_url()),
+        ("TABLE_NAME", &options.table),
+        ("LAYER_BUCKET", &options.layer_bucket),
+        ("MANIFEST_BUCKET", &options.manifest_bucket),
+    ]);
+    command
+}
+
+/// A request as a file of `events/` has it.
+pub(crate) fn event(action: &str, body: &str) -> Value {
+    json!({
+        "resource": "/",
+        "path": "/",
+        "httpMethod": "POST",
+        "headers": {
+            "Content-Type": "application/x-amz-json-1.1",
+            "X-Amz-Target": format!("AmazonEC2ContainerRegistry_V20150921.{action}"),
+        },
+        "multiValueHeaders": {},
+        "requestContext": {
+            "httpMethod": "POST",
+            "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
+            "identity": {
+                "accountId": "012345678910",
+                "userArn": "arn:aws:iam::012345678910:user/developer",
+            },
+        },
+        "body": body,
+        "isBase64Encoded": false,
+    })
+}

@@ -1,0 +1,17 @@
+//! The binary that is deployed, as Lambda runs it: a process that fetches events from the Runtime
+//! API and posts answers to it, here an emulation of that API in front of the embedded stack.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod function;
+mod prepared;
+mod runtime_api;
+
+mod events;
+mod process;

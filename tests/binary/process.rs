@@ -1,0 +1,178 @@
+//! The process: how it starts or does not, what it says, what it withstands.
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use local_aws::{Options, Stack};
+use serde_json::{Value, json};
+
+use crate::function::{Function, command, event};
+use crate::prepared::Prepared;
+
+const ID: &str = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef";
+
+async fn stack() -> Stack {
+    Stack::start(Options::default()).await.unwrap()
+}
+
+/// The body of an answer with this status.
+#[track_caller]
+fn body(answer: &Value, status: u16) -> Value {
+    assert_eq!(answer["statusCode"], status, "{answer}");
+    assert_eq!(answer["headers"]["content-type"], "application/x-amz-json-1.1");
+    serde_json::from_str(answer["body"].as_str().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn one_message_names_all_that_is_wrong_with_the_environment() {
+    let stack = stack().await;
+    let ended = command(&stack)
+        .env_remove("TABLE_NAME")
+        .env("MANIFEST_BUCKET", "")
+        .env("DEFAULT_REGISTRY_ID", "1234")
+        .env("LAYERS_PER_IMAGE", "many")
+        .output()
+        .unwrap();
+    assert!(!ended.status.success());
+    let log = String::from_utf8(ended.stdout).unwrap();
+    assert_eq!(log.lines().count(), 1, "{log}");
+    let event: Value = serde_json::from_str(&log).unwrap();
+    assert_eq!(event["level"], "ERROR");
+    assert_eq!(
+        event["fields"]["message"],
+        "bad configuration: TABLE_NAME is not set; MANIFEST_BUCKET is not set; \
+         DEFAULT_REGISTRY_ID is not an account id of 12 digits; \
+         LAYERS_PER_IMAGE is not a whole number from 1 to 4294967295"
+    );
+}
+
+#[tokio::test]
+async fn a_default_registry_is_warned_of_and_serves_unsigned_requests() {
+    let stack = stack().await;
+    let create = |name| {
+        let mut event = event("CreateRepository", &json!({ "repositoryName": name }).to_string());
+        event["requestContext"]["identity"] = json!({ "accountId": null });
+        event
+    };
+    let function = Function::start(&stack).await;
+    let refused = body(&function.answer(&create("app")).await, 400);
+    assert_eq!(refused["__type"], "AccessDeniedException");
+    assert!(!function.log().iter().any(|line| line.contains("DEFAULT_REGISTRY_ID")));
+
+    let function = Function::start_with(&stack, &[("DEFAULT_REGISTRY_ID", "109876543210")]).await;
+    let created = body(&function.answer(&create("app")).await, 200);
+    assert_eq!(created["repository"]["registryId"], "109876543210");
+    let log = function.log();
+    let first: Value = serde_json::from_str(&log[0]).unwrap();
+    assert_eq!(first["level"], "WARN");
+    assert!(first["fields"]["message"].as_str().unwrap().contains("DEFAULT_REGISTRY_ID"));
+}
+
+#[tokio::test]
+async fn an_event_that_is_no_rest_request_gets_an_answer_and_the_next_one_too() {
+    let stack = stack().await;
+    let function = Function::start(&stack).await;
+    let mut strange_header = event("PutImage", "{}");
+    strange_header["headers"]["X-Name"] = json!("a\u{1}b");
+    let http_api = json!({
+        "version": "2.0",
+        "rawPath": "/",
+        "headers": { "x-amz-target": "AmazonEC2ContainerRegistry_V20150921.PutImage" },
+        "requestContext": { "accountId": "012345678910", "http": { "method": "POST" } },
+        "body": "{}",
+        "isBase64Encoded": false,
+    });
+    for event in [strange_header, http_api, json!({}), json!(null), json!([]), json!("text")] {
+        let answer = function.answer(&event).await;
+        assert_eq!(
+            body(&answer, 400),
+            json!({
+                "__type": "SerializationException",
+                "message": "The request body could not be read: the event is not a REST request",
+            }),
+            "{event}"
+        );
+        assert_eq!(answer["headers"]["x-amzn-errortype"], "SerializationException");
+    }
+    function.call("CreateRepository", &json!({ "repositoryName": "app" })).await;
+}
+
+#[tokio::test]
+async fn a_manifest_of_four_mebibytes_comes_back_byte_for_byte() {
+    let prepared = Prepared::start().await;
+    let sample = prepared.sample_manifest.trim_end_matches('}');
+    let padding = " ".repeat(4_194_304 - sample.len() - 1);
+    let manifest = format!("{sample}{padding}}}");
+    let push =
+        json!({ "repositoryName": "amazonlinux", "imageTag": "v1", "imageManifest": manifest });
+    let pushed = prepared.function.call("PutImage", &push).await;
+    assert!(pushed["image"]["imageManifest"] == manifest, "the manifest is another one");
+}
+
+#[tokio::test]
+async fn every_call_is_one_line_of_json_that_gives_nothing_away() {
+    let prepared = Prepared::start().await;
+    let secret = "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE";
+    for file in ["put-image", "kms", "server", "serialization"] {
+        let path = format!("{}/events/{file}.json", env!("CARGO_MANIFEST_DIR"));
+        let mut event: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        event["headers"]["Authorization"] = json!(secret);
+        prepared.function.answer(&event).await;
+    }
+    let log = prepared.function.log();
+    for line in &log {
+        assert!(!line.contains("schemaVersion"), "a manifest: {line}");
+        assert!(!line.contains("AWS4-HMAC-SHA256"), "a header: {line}");
+    }
+    let events: Vec<Value> = log.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let calls: Vec<_> = events[events.len() - 4..]
+        .iter()
+        .map(|event| {
+            let fields = &event["fields"];
+            let text = |field: &str| fields[field].as_str().unwrap_or("");
+            [event["level"].as_str().unwrap(), text("outcome"), text("error_code")]
+        })
+        .collect();
+    assert_eq!(
+        calls,
+        [
+            ["INFO", "ok", ""],
+            ["INFO", "refused", "KmsException"],
+            ["ERROR", "failed", "ServerException"],
+            ["INFO", "refused", "SerializationException"],
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_table_that_is_not_there_is_a_failure_of_the_service() {
+    let stack = stack().await;
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("http://{closed}");
+    let function = Function::start_with(&stack, &[("AWS_ENDPOINT_URL_DYNAMODB", &url)]).await;
+    let create = event("CreateRepository", r#"{"repositoryName":"app"}"#);
+    let failed = body(&function.answer(&create).await, 500);
+    assert_eq!(
+        failed,
+        json!({
+            "__type": "ServerException",
+            "message": format!(
+                "The request could not be completed because of a failure of the service. \
+                 Request id: {ID}"
+            ),
+        })
+    );
+}
+
+#[tokio::test]
+async fn the_answer_comes_two_seconds_before_the_invocation_would_be_cut_off() {
+    let stack = stack().await;
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let function = Function::start_with(&stack, &[("AWS_ENDPOINT_URL_DYNAMODB", &url)]).await;
+    let create = event("CreateRepository", r#"{"repositoryName":"app"}"#);
+    let began = Instant::now();
+    let answer = function.answer_within(Duration::from_secs(3), &create).await;
+    assert_eq!(body(&answer, 500)["__type"], "ServerException");
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}
