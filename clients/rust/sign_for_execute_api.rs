@@ -1,0 +1,37 @@
+//! Signs the calls of a stock `aws-sdk-ecr` for API Gateway:
+//!
+//! ```ignore
+//! let aws = aws_config::load_from_env().await;
+//! let config = aws_sdk_ecr::config::Builder::from(&aws)
+//!     .endpoint_url("https://ID.execute-api.REGION.amazonaws.com/live") // output EndpointUrl
+//!     .interceptor(SignForExecuteApi);
+//! let ecr = aws_sdk_ecr::Client::from_conf(config.build());
+//! ```
+//!
+//! Beside `aws-sdk-ecr` it takes the crate `aws-types`.
+
+use std::error::Error;
+
+use aws_sdk_ecr::config::interceptors::BeforeSerializationInterceptorContextRef;
+use aws_sdk_ecr::config::{ConfigBag, Intercept};
+use aws_types::SigningName;
+
+/// API Gateway takes signatures for the service `execute-api` alone, whatever API is behind it,
+/// and answers 403 `InvalidSignatureException` to others. The SDK signs for `ecr`.
+#[derive(Debug)]
+pub(crate) struct SignForExecuteApi;
+
+impl Intercept for SignForExecuteApi {
+    fn name(&self) -> &'static str {
+        "SignForExecuteApi"
+    }
+
+    fn read_before_execution(
+        &self,
+        _: &BeforeSerializationInterceptorContextRef<'_>,
+        config: &mut ConfigBag,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        config.interceptor_state().store_put(SigningName::from_static("execute-api"));
+        Ok(())
+    }
+}

@@ -1,0 +1,131 @@
+//! The service at four endpoints, on one stack.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use aws_lambda_events::apigw::ApiGatewayProxyRequest;
+use aws_sdk_ecr::config::retry::RetryConfig;
+use ecr_put_image::App;
+use ecr_put_image::config::Config;
+use ecr_put_image::layers::object_key;
+use ecr_put_image::names::{Digest, RegistryId, Repository, RepositoryName};
+use ecr_put_image::repository::Quotas;
+use lambda_runtime::LambdaEvent;
+use local_aws::{DEFAULT_ACCOUNT, Options, Stack, api_gateway};
+use tokio::net::TcpListener;
+
+use crate::sign_for_execute_api::SignForExecuteApi;
+
+pub(crate) struct Endpoints {
+    stack: Stack,
+}
+
+/// An endpoint, which lives as long as the test.
+pub(crate) struct Endpoint {
+    pub(crate) url: String,
+    calls: Arc<AtomicU32>,
+}
+
+impl Endpoints {
+    pub(crate) async fn start() -> Self {
+        Self { stack: Stack::start(Options::default()).await.unwrap() }
+    }
+
+    /// The endpoint of this name in the table of cases.
+    pub(crate) async fn open(&self, name: &str) -> Endpoint {
+        let options = self.stack.options();
+        let mut config = Config {
+            region: options.region.clone(),
+            table: options.table.clone(),
+            layer_bucket: options.layer_bucket.clone(),
+            manifest_bucket: options.manifest_bucket.clone(),
+            default_kms_key: None,
+            default_registry: None,
+            quotas: Quotas::default(),
+        };
+        match name {
+            "quotas" => {
+                config.quotas.images_per_repository = 1;
+                config.quotas.tags_per_image = 1;
+            }
+            "broken" => config.table = "gone".into(),
+            _ => {}
+        }
+        let app = Arc::new(App::new(config, &self.stack.sdk_config()));
+        let calls = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&calls);
+        let handler = move |event: LambdaEvent<ApiGatewayProxyRequest>| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            let app = Arc::clone(&app);
+            async move {
+                let Ok(answer) = ecr_put_image::handle(&app, event).await;
+                answer
+            }
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut url = format!("http://{}", listener.local_addr().unwrap());
+        let never = std::future::pending();
+        if name == "execute-api" {
+            url += "/live";
+            tokio::spawn(api_gateway::serve_with_iam(listener, "live", handler, never));
+        } else {
+            tokio::spawn(api_gateway::serve(listener, handler, never));
+        }
+        Endpoint { url, calls }
+    }
+
+    /// A client as it comes, but for one retry where there would be two.
+    pub(crate) fn stock(&self, endpoint: &Endpoint) -> aws_sdk_ecr::Client {
+        self.client(&endpoint.url, false)
+    }
+
+    /// A client that signs for API Gateway.
+    pub(crate) fn signing(&self, url: &str) -> aws_sdk_ecr::Client {
+        self.client(url, true)
+    }
+
+    fn client(&self, url: &str, signs_for_execute_api: bool) -> aws_sdk_ecr::Client {
+        let mut config = aws_sdk_ecr::config::Builder::from(&self.stack.sdk_config())
+            .retry_config(RetryConfig::standard().with_max_attempts(2))
+            .endpoint_url(url);
+        if signs_for_execute_api {
+            config = config.interceptor(SignForExecuteApi);
+        }
+        aws_sdk_ecr::Client::from_conf(config.build())
+    }
+
+    /// Puts the layers of all manifests where those of `repository` are.
+    pub(crate) async fn upload_layers(&self, repository: &str) {
+        let s3 = aws_sdk_s3::Client::new(&self.stack.sdk_config());
+        let registry = RegistryId::parse(DEFAULT_ACCOUNT.into()).unwrap();
+        let name = RepositoryName::parse(repository.into()).unwrap();
+        let repository = Repository { registry, name };
+        for layer in ["config", "layer one", "layer two"] {
+            let key = object_key(&repository, &Digest::of(layer.as_bytes()));
+            let put = s3.put_object().bucket(&self.stack.options().layer_bucket).key(key);
+            put.body(layer.as_bytes().to_vec().into()).send().await.unwrap();
+        }
+    }
+
+    pub(crate) async fn create_key(&self) -> String {
+        let created = self.kms().create_key().send().await.unwrap();
+        created.key_metadata.unwrap().arn.unwrap()
+    }
+
+    pub(crate) async fn create_disabled_key(&self) -> String {
+        let key = self.create_key().await;
+        self.kms().disable_key().key_id(&key).send().await.unwrap();
+        key
+    }
+
+    fn kms(&self) -> aws_sdk_kms::Client {
+        aws_sdk_kms::Client::new(&self.stack.sdk_config())
+    }
+}
+
+impl Endpoint {
+    /// How many requests have reached the function.
+    pub(crate) fn calls(&self) -> u32 {
+        self.calls.load(Ordering::Relaxed)
+    }
+}
