@@ -1,0 +1,296 @@
+//! Everybody else who writes (sections 6 and 7): settings, deletions, the purge, re-creation and
+//! the sweeper.
+
+use crate::Protocol;
+use crate::mutants::Mutant;
+use crate::state::{Actor, State};
+use crate::store::{BodyKey, Digest, Digests, Image, Item, Key, Meta, RepoId, Rev, Store, Tag};
+
+/// An actor beside the pushes.
+#[derive(Debug, Clone)]
+pub enum Other {
+    /// These, in this order; one that is refused changes nothing.
+    Script(&'static [Operation]),
+    /// Deletes this image as section 7.2 says: reads first, then one transaction.
+    Deleter(Digest),
+    /// Sweeps one body.
+    Sweeper,
+}
+
+/// Another API's call that is one transaction, whatever it read before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// Changes the settings: a new `rev`.
+    SetImmutable(bool),
+    /// Deletes the repository, if it is empty.
+    Delete,
+    /// Deletes the repository, whatever is in it.
+    ForceDelete,
+    /// Removes what earlier lives have left.
+    Purge,
+    /// Creates the repository, if there is none.
+    Create {
+        /// Whether its tags are immutable.
+        is_immutable: bool,
+    },
+    /// Deletes a tag.
+    DeleteTag(Tag),
+    /// Deletes an image with its tags, if no index needs it.
+    DeleteImage(Digest),
+}
+
+/// Where a deletion by digest stands.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "what each read has given")]
+pub enum Deleter {
+    Idle,
+    HasMeta(Meta),
+    HasTags(Meta, Vec<Tag>),
+    HasImage(Meta, Vec<Tag>, Image),
+    Done,
+}
+
+/// Where a sweep stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "what each read has given")]
+pub enum Sweeper {
+    Idle,
+    HasListed(BodyKey),
+    MayDelete(BodyKey),
+    Done,
+}
+
+/// A step of one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OtherStep {
+    /// The script's next operation.
+    Run(Operation),
+    /// The deletion's next read, or its transaction.
+    GoOn,
+    /// The sweeper lists and picks this body.
+    Pick(BodyKey),
+    /// The sweeper finds nothing to do.
+    Rest,
+}
+
+impl Operation {
+    fn run(self, store: &mut Store, protocol: &Protocol) {
+        match self {
+            Self::Purge => {
+                let living = store.meta().map(|meta| meta.repo_id);
+                store.0.retain(|key, _| key.life().is_none_or(|life| Some(life) == living));
+            }
+            Self::Create { is_immutable } if store.meta().is_none() => {
+                store.put(Key::Meta, Item::Meta(Meta::new(RepoId(2), is_immutable)));
+            }
+            _ => {
+                if let Some(meta) = store.meta() {
+                    self.run_inside(meta, store, protocol);
+                }
+            }
+        }
+    }
+
+    fn run_inside(self, meta: Meta, store: &mut Store, protocol: &Protocol) {
+        match self {
+            Self::SetImmutable(immutable) => {
+                if let Some(meta) = store.meta_mut() {
+                    meta.immutable = immutable;
+                    meta.rev.change += u8::from(!protocol.has(Mutant::SettingsKeepTheirRev));
+                }
+            }
+            Self::Delete if meta.image_count > 0 => {}
+            Self::Delete | Self::ForceDelete => store.remove(Key::Meta),
+            Self::DeleteTag(tag) => {
+                if let Some(item) = store.tag(meta.repo_id, tag) {
+                    store.remove(Key::Tag(meta.repo_id, tag));
+                    if let Some(image) = store.image_mut(meta.repo_id, item.digest) {
+                        image.tag_count = image.tag_count.wrapping_sub(1);
+                    }
+                }
+            }
+            Self::DeleteImage(digest) => {
+                let is_child = store.images(meta.repo_id).any(|(_, i)| i.children.contains(digest));
+                if let Some(image) = store.image(meta.repo_id, digest).filter(|_| !is_child) {
+                    let tags = tags_of(digest, meta.repo_id, store);
+                    delete_image(meta.repo_id, digest, image, &tags, store, protocol);
+                }
+            }
+            Self::Purge | Self::Create { .. } => {}
+        }
+    }
+}
+
+fn tags_of(digest: Digest, repo_id: RepoId, store: &Store) -> Vec<Tag> {
+    store.tags(repo_id).filter(|(_, item)| item.digest == digest).map(|(tag, _)| tag).collect()
+}
+
+/// Section 7.2's transaction, its conditions aside.
+fn delete_image(
+    repo_id: RepoId,
+    digest: Digest,
+    image: Image,
+    tags: &[Tag],
+    store: &mut Store,
+    protocol: &Protocol,
+) {
+    store.remove(Key::Image(repo_id, digest));
+    store.remove(Key::Manifest(repo_id, digest));
+    for &tag in tags {
+        store.remove(Key::Tag(repo_id, tag));
+    }
+    if let Some(meta) = store.meta_mut() {
+        meta.image_count = meta.image_count.wrapping_sub(1);
+        meta.del_epoch += u8::from(!protocol.has(Mutant::DeleterKeepsDelEpoch));
+        meta.big_indexes = meta.big_indexes.without(Digests::of(&[digest]));
+    }
+    for child in image.children.iter().filter(|_| !image.is_big_index) {
+        if let Some(child) = store.image_mut(repo_id, child) {
+            child.ref_count = child.ref_count.wrapping_sub(1);
+        }
+    }
+}
+
+impl Deleter {
+    fn go_on(self, digest: Digest, protocol: &Protocol, state: &mut State) -> Self {
+        match self {
+            Self::Idle => match state.visible().meta() {
+                Some(meta) => Self::HasMeta(meta),
+                None => Self::Done,
+            },
+            Self::HasMeta(meta) => {
+                let tags = tags_of(digest, meta.repo_id, &state.visible());
+                Self::HasTags(meta, tags)
+            }
+            Self::HasTags(meta, tags) => {
+                let visible = state.visible();
+                // Counted indexes are its refCount's matter; big ones are read, each.
+                let needs = |index: Digest| {
+                    visible.image(meta.repo_id, index).is_none_or(|i| i.children.contains(digest))
+                };
+                match visible.image(meta.repo_id, digest) {
+                    Some(image) if !meta.big_indexes.iter().any(needs) => {
+                        Self::HasImage(meta, tags, image)
+                    }
+                    _ => Self::Done,
+                }
+            }
+            Self::HasImage(meta, tags, image) => {
+                if may_delete(meta, digest, &tags, &state.store, protocol) {
+                    let store = &mut state.store;
+                    delete_image(meta.repo_id, digest, image, &tags, store, protocol);
+                }
+                Self::Done
+            }
+            Self::Done => Self::Done,
+        }
+    }
+}
+
+/// The conditions of section 7.2.
+fn may_delete(
+    seen: Meta,
+    digest: Digest,
+    tags: &[Tag],
+    store: &Store,
+    protocol: &Protocol,
+) -> bool {
+    let Some(meta) = store.meta() else { return false };
+    let Some(image) = store.image(seen.repo_id, digest) else { return false };
+    let names_it = |&tag: &Tag| {
+        store.tag(seen.repo_id, tag).is_some_and(|item| {
+            item.digest == digest || protocol.has(Mutant::DeleterIgnoresDigestOfTags)
+        })
+    };
+    meta.repo_id == seen.repo_id
+        && (meta.big_indexes == seen.big_indexes || protocol.has(Mutant::DeleterIgnoresBigIndexes))
+        && (usize::from(image.tag_count) == tags.len()
+            || protocol.has(Mutant::DeleterIgnoresTagCount))
+        && (image.ref_count == 0 || protocol.has(Mutant::DeleterIgnoresRefCount))
+        && tags.iter().all(names_it)
+}
+
+impl Actor {
+    /// What another actor than a push can do now.
+    pub(crate) fn other_steps(
+        &self,
+        other: &Other,
+        protocol: &Protocol,
+        state: &State,
+    ) -> Vec<OtherStep> {
+        match (self, other) {
+            (Self::Script(next), Other::Script(script)) => {
+                script.get(*next).map(|&operation| OtherStep::Run(operation)).into_iter().collect()
+            }
+            (Self::Deleter(deleter), _) if *deleter != Deleter::Done => vec![OtherStep::GoOn],
+            (Self::Sweeper(Sweeper::Idle), _) => {
+                let picks_any = protocol.has(Mutant::SweepBodiesOfAnyAge);
+                let old = state.bodies.iter().filter(|&&body| picks_any || state.is_old(body));
+                old.map(|&body| OtherStep::Pick(body)).chain([OtherStep::Rest]).collect()
+            }
+            (Self::Sweeper(Sweeper::HasListed(_) | Sweeper::MayDelete(_)), _) => {
+                vec![OtherStep::GoOn]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Takes a step of another actor than a push.
+    pub(crate) fn other_step(
+        self,
+        step: OtherStep,
+        other: &Other,
+        protocol: &Protocol,
+        state: &mut State,
+    ) -> Option<Self> {
+        Some(match (self, step) {
+            (Self::Script(next), OtherStep::Run(operation)) => {
+                operation.run(&mut state.store, protocol);
+                Self::Script(next + 1)
+            }
+            (Self::Deleter(deleter), OtherStep::GoOn) => {
+                let Other::Deleter(digest) = *other else { return None };
+                Self::Deleter(deleter.go_on(digest, protocol, state))
+            }
+            (Self::Sweeper(_), OtherStep::Pick(body)) => Self::Sweeper(Sweeper::HasListed(body)),
+            (Self::Sweeper(_), OtherStep::Rest) => Self::Sweeper(Sweeper::Done),
+            (Self::Sweeper(sweeper), OtherStep::GoOn) => {
+                Self::Sweeper(sweeper.go_on(protocol, state))
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl Sweeper {
+    /// Reads the row that the body's key names, then deletes what it does not name.
+    fn go_on(self, protocol: &Protocol, state: &mut State) -> Self {
+        match self {
+            Self::HasListed(body) => {
+                let row = state.read(Key::Image(body.repo_id, body.digest));
+                let named = row.and_then(Item::image).and_then(|row| row.body_key);
+                let keeps = named == Some(body) && !protocol.has(Mutant::SweepWithoutReading);
+                if keeps { Self::Done } else { Self::MayDelete(body) }
+            }
+            Self::MayDelete(body) => {
+                state.bodies.remove(&body);
+                Self::Done
+            }
+            Self::Idle | Self::Done => Self::Done,
+        }
+    }
+}
+
+impl Meta {
+    /// A repository that was just created.
+    pub(crate) fn new(repo_id: RepoId, immutable: bool) -> Self {
+        Self {
+            repo_id,
+            rev: Rev { life: repo_id, change: 1 },
+            immutable,
+            image_count: 0,
+            del_epoch: 0,
+            big_indexes: Digests::default(),
+        }
+    }
+}
