@@ -1,0 +1,200 @@
+//! The model and the function send the same transactions: the same conditions and updates, and
+//! the same of them in every situation. What `push-model` shows of its rows holds for these.
+
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_s3::primitives::ByteStream;
+use ecr_put_image::App;
+use ecr_put_image::config::Config;
+use ecr_put_image::names::{Digest, RegistryId, Repository, RepositoryName};
+use ecr_put_image::repository::Quotas;
+use lambda_runtime::{Context, LambdaEvent};
+use local_aws::{Faults, Options, Stack};
+use push_model::commit::SITUATIONS;
+use push_model::rows::{ROWS, Row};
+use serde_json::{Value, json};
+
+const ACCOUNT: &str = "012345678910";
+const OCI: &str = "application/vnd.oci.image";
+
+/// The function, and what it says to the table.
+struct Service {
+    app: App,
+    calls: Faults,
+    s3: aws_sdk_s3::Client,
+    stack: Stack,
+}
+
+impl Service {
+    /// With repository `app`, all of whose images have one layer, which is there.
+    async fn start() -> Self {
+        let stack = Stack::start(Options::default()).await.unwrap();
+        let options = stack.options();
+        let config = Config {
+            region: options.region.clone(),
+            table: options.table.clone(),
+            layer_bucket: options.layer_bucket.clone(),
+            manifest_bucket: options.manifest_bucket.clone(),
+            default_kms_key: None,
+            default_registry: None,
+            quotas: Quotas::default(),
+        };
+        let calls = Faults::new();
+        let app = App::new(config, &stack.faulted_sdk_config(&calls));
+        let s3 = aws_sdk_s3::Client::new(&stack.sdk_config());
+        let service = Self { app, calls, s3, stack };
+        service.call("CreateRepository", &json!({ "repositoryName": "app" })).await;
+        service.upload_layer().await;
+        service
+    }
+
+    async fn call(&self, action: &str, body: &Value) {
+        let user = format!("arn:aws:iam::{ACCOUNT}:root");
+        let event = json!({
+            "path": "/",
+            "httpMethod": "POST",
+            "headers": { "X-Amz-Target": format!("AmazonEC2ContainerRegistry_V20150921.{action}") },
+            "multiValueHeaders": {},
+            "requestContext": {
+                "httpMethod": "POST",
+                "identity": { "accountId": ACCOUNT, "userArn": user },
+            },
+            "body": body.to_string(),
+            "isBase64Encoded": false,
+        });
+        let event = LambdaEvent::new(serde_json::from_value(event).unwrap(), Context::default());
+        let answer = ecr_put_image::handle(&self.app, event).await.unwrap();
+        assert_eq!(answer.status_code, 200, "{:?}", answer.body);
+    }
+
+    async fn upload_layer(&self) {
+        let repository = Repository {
+            registry: RegistryId::parse(ACCOUNT.into()).unwrap(),
+            name: RepositoryName::parse("app".into()).unwrap(),
+        };
+        let key = ecr_put_image::layers::object_key(&repository, &Digest::of(b"layer"));
+        let bucket = &self.stack.options().layer_bucket;
+        let body = ByteStream::from_static(b"layer");
+        self.s3.put_object().bucket(bucket).key(key).body(body).send().await.unwrap();
+    }
+
+    async fn put(&self, manifest: &str, tag: Option<&str>) {
+        let digest = Digest::of(manifest.as_bytes()).to_string();
+        let mut body = json!({
+            "repositoryName": "app",
+            "imageManifest": manifest,
+            "imageDigest": digest,
+        });
+        if let Some(tag) = tag {
+            body["imageTag"] = json!(tag);
+        }
+        self.call("PutImage", &body).await;
+    }
+
+    /// Pushes, and gives the rows that were sent.
+    async fn rows_of(&self, manifest: &str, tag: Option<&str>) -> Vec<&'static str> {
+        self.calls.reset_calls();
+        self.put(manifest, tag).await;
+        let calls = self.calls.calls();
+        let mut commits = calls.iter().filter(|call| call.operation == "TransactWriteItems");
+        let commit: Value = serde_json::from_slice(&commits.next().unwrap().body).unwrap();
+        assert!(commits.next().is_none(), "nobody else was there");
+        let actions = commit["TransactItems"].as_array().unwrap();
+        actions.iter().map(|action| row_of(action).name).collect()
+    }
+}
+
+/// An image of this name.
+fn image(name: &str) -> String {
+    let layer = |kind: &str| {
+        let media_type = format!("{OCI}.{kind}");
+        json!({ "mediaType": media_type, "digest": Digest::of(b"layer").to_string(), "size": 5 })
+    };
+    json!({
+        "schemaVersion": 2,
+        "mediaType": format!("{OCI}.manifest.v1+json"),
+        "config": layer("config.v1+json"),
+        "layers": [layer("layer.v1.tar+gzip")],
+        "annotations": { "name": name },
+    })
+    .to_string()
+}
+
+/// An index of these images.
+fn index(children: &[String]) -> String {
+    let child = |child: &String| {
+        let digest = Digest::of(child.as_bytes()).to_string();
+        let media_type = format!("{OCI}.manifest.v1+json");
+        json!({ "mediaType": media_type, "digest": digest, "size": child.len() })
+    };
+    json!({
+        "schemaVersion": 2,
+        "mediaType": format!("{OCI}.index.v1+json"),
+        "manifests": children.iter().map(child).collect::<Vec<_>>(),
+    })
+    .to_string()
+}
+
+/// The row that an action of a transaction is. An action that is no row is an action that nobody
+/// has checked.
+fn row_of(action: &Value) -> &'static Row {
+    let (operation, action) = action.as_object().unwrap().iter().next().unwrap();
+    let key = action.get("Item").or(action.get("Key")).unwrap();
+    let sort_key = key["SK"]["S"].as_str().unwrap();
+    let condition = action["ConditionExpression"].as_str();
+    let update = action.get("UpdateExpression").map(|text| text.as_str().unwrap().to_owned());
+    let is_it = |row: &&&Row| {
+        *operation == format!("{:?}", row.operation)
+            && sort_key.starts_with(row.item.sort_key_prefix())
+            && condition == Some(row.condition_expression().as_str())
+            && update == row.update_expression()
+    };
+    ROWS.iter().find(is_it).unwrap_or_else(|| {
+        unreachable!("the model has no {operation} of {sort_key}: {condition:?}, {update:?}")
+    })
+}
+
+#[tokio::test]
+async fn the_function_sends_the_rows_of_the_model() {
+    let service = Service::start().await;
+    let (new, large) = (image("new"), image(&"large ".repeat(12_000)));
+    let (x, y) = (image("x"), image("y"));
+    service.put(&x, Some("x")).await;
+    service.put(&y, None).await;
+    let small = index(&[x.clone(), y.clone()]);
+    let mut children = Vec::new();
+    for n in 0..91 {
+        let child = image(&format!("child {n}"));
+        service.put(&child, None).await;
+        children.push(child);
+    }
+
+    // In this order: what one has stored and tagged, the next one meets.
+    let pushes = [
+        ("new", &new, None),
+        ("new, with a new tag", &image("tagged"), Some("tag")),
+        ("new, and takes a tag", &image("takes"), Some("tag")),
+        ("stored, with a new tag", &new, Some("other")),
+        ("stored, and takes a tag", &new, Some("tag")),
+        ("new and spilled", &large, Some("large")),
+        ("an index", &index(&[y, new.clone()]), Some("index")),
+        ("an index that takes a child's tag", &small, Some("x")),
+        ("a big index", &index(&children), Some("big")),
+    ];
+    let mut sent = BTreeMap::new();
+    for (situation, manifest, tag) in pushes {
+        sent.insert(situation, service.rows_of(manifest, tag).await);
+    }
+    service.put(&x, Some("back")).await;
+    let situation = "a stored index, and takes a child's tag";
+    sent.insert(situation, service.rows_of(&small, Some("back")).await);
+
+    let expected = SITUATIONS.iter().map(|situation| (situation.name, situation.rows.to_vec()));
+    assert_eq!(sent, expected.collect());
+
+    let all: BTreeSet<&str> = ROWS.iter().map(|row| row.name).collect();
+    let used: BTreeSet<&str> = sent.into_values().flatten().collect();
+    assert_eq!(used, all, "a row that is never sent");
+}
