@@ -92,12 +92,14 @@ struct Inner {
 }
 
 type Hook = Arc<dyn Fn(&Call) -> Option<Fault> + Send + Sync>;
+type Rewrite = Arc<dyn Fn(&Call) -> Option<Vec<u8>> + Send + Sync>;
 
 #[derive(Default)]
 struct Plan {
     scripts: HashMap<&'static str, VecDeque<Option<Fault>>>,
     always: HashMap<&'static str, Fault>,
     hook: Option<Hook>,
+    rewrite: Option<Rewrite>,
 }
 
 impl fmt::Debug for Plan {
@@ -106,6 +108,7 @@ impl fmt::Debug for Plan {
             .field("scripts", &self.scripts)
             .field("always", &self.always)
             .field("hook", &self.hook.is_some())
+            .field("rewrite", &self.rewrite.is_some())
             .finish()
     }
 }
@@ -130,6 +133,12 @@ impl Faults {
     /// Asks `hook` about every attempt that nothing else decides, for random histories.
     pub fn on_call(&self, hook: impl Fn(&Call) -> Option<Fault> + Send + Sync + 'static) {
         lock(&self.0.plan).hook = Some(Arc::new(hook));
+    }
+
+    /// Sends what `rewrite` makes of a call's body instead of the body itself, where it makes
+    /// something: a client with a bug planted in it. Calls are recorded as they were meant.
+    pub fn rewrite(&self, rewrite: impl Fn(&Call) -> Option<Vec<u8>> + Send + Sync + 'static) {
+        lock(&self.0.plan).rewrite = Some(Arc::new(rewrite));
     }
 
     /// Lets transactions take time and conflict as they do in `DynamoDB`: each takes a time drawn

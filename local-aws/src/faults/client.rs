@@ -62,6 +62,11 @@ impl Faulted {
             path: path(request.uri()).to_owned(),
             body: body.slice(..body.len().min(KEPT_BODY)),
         };
+        let rewrite = lock(&self.faults.0.plan).rewrite.clone();
+        if let Some(body) = rewrite.and_then(|rewrite| rewrite(&call)) {
+            request.headers_mut().insert("content-length", body.len().to_string());
+            *request.body_mut() = SdkBody::from(body);
+        }
         let Some(fault) = self.faults.decide(&call) else {
             return self.send(&call, request).await;
         };

@@ -1,0 +1,402 @@
+//! Runs a history against the function, and holds it against the specification.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_lambda_events::apigw::ApiGatewayProxyRequest;
+use aws_sdk_s3::primitives::ByteStream;
+use ecr_put_image::App;
+use ecr_put_image::config::Config;
+use ecr_put_image::names::Digest;
+use ecr_put_image::repository::Quotas;
+use fastrand::Rng;
+use futures_util::future::join_all;
+use lambda_runtime::{Context, LambdaEvent};
+use local_aws::{DEFAULT_ACCOUNT, Faults, Stack};
+use serde_json::{Value, json};
+use stateright::semantics::{ConsistencyTester as _, LinearizabilityTester};
+
+use crate::bugs::Bug;
+use crate::plan::{Plan, draw_fault};
+use crate::spec::{IMAGES, Image, Op, Repository, Ret, TAGS};
+use crate::writers::{Item, Writers, number, string};
+
+type Tester = LinearizabilityTester<usize, Repository>;
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+/// What happened, by kind.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) calls: usize,
+    pub(crate) requests: usize,
+    pub(crate) faults: BTreeMap<&'static str, usize>,
+    pub(crate) answers: BTreeMap<String, usize>,
+}
+
+impl Counts {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.requests += other.requests;
+        for (kind, count) in other.faults {
+            *self.faults.entry(kind).or_default() += count;
+        }
+        for (kind, count) in other.answers {
+            *self.answers.entry(kind).or_default() += count;
+        }
+    }
+}
+
+/// A history that has been run.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) counts: Counts,
+    /// What is wrong with it, and the calls in the order of their events.
+    pub(crate) violation: Option<String>,
+}
+
+/// Runs `plan` in a repository of its own, with `bug` planted in the function's requests.
+///
+/// # Errors
+/// The stack failed where no fault was meant.
+pub(crate) async fn run(
+    stack: &Stack,
+    plan: &Plan,
+    bug: Option<&'static Bug>,
+) -> Result<Outcome, Failed> {
+    let history = History::prepare(stack, plan).await?;
+    let counts = Arc::new(Mutex::new(Counts::default()));
+    history.let_faults_loose(plan, bug, &counts);
+
+    history.client(&plan.first, Rng::with_seed(plan.seed)).await?;
+    let clients = plan.clients.iter().zip(0_u64..).map(|(calls, client)| {
+        let rng = Rng::with_seed(plan.seed.wrapping_mul(31).wrapping_add(client));
+        history.client(calls, rng)
+    });
+    for ended in join_all(clients).await {
+        ended?;
+    }
+    history.faults.settle().await;
+
+    let items = history.writers.items().await?;
+    let (state, broken) = (history.state(&items), history.broken(&items));
+    history.invoke(usize::MAX, &Op::Read);
+    history.give(usize::MAX, &Op::Read, Some(Ret::State(state)));
+    let mut counts = lock(&counts).clone();
+    counts.requests = history.faults.calls().len();
+    let log = lock(&history.log);
+    counts.calls = log.answers.values().sum();
+    counts.answers.clone_from(&log.answers);
+    let linear = lock(&history.tester).is_consistent();
+    let wrong = match (linear, broken) {
+        (true, None) => None,
+        (false, None) => Some("not linearizable".to_owned()),
+        (_, Some(broken)) => Some(broken),
+    };
+    let violation = wrong.map(|wrong| format!("{wrong}\n{}", log.events.join("\n")));
+    Ok(Outcome { counts, violation })
+}
+
+struct History {
+    app: App,
+    faults: Faults,
+    writers: Writers,
+    repository: String,
+    manifests: Vec<String>,
+    tester: Mutex<Tester>,
+    threads: AtomicUsize,
+    log: Mutex<Log>,
+}
+
+#[derive(Default)]
+struct Log {
+    events: Vec<String>,
+    answers: BTreeMap<String, usize>,
+}
+
+impl History {
+    async fn prepare(stack: &Stack, plan: &Plan) -> Result<Self, Failed> {
+        let options = stack.options();
+        let faults = Faults::new();
+        let config = Config {
+            region: options.region.clone(),
+            table: options.table.clone(),
+            layer_bucket: options.layer_bucket.clone(),
+            manifest_bucket: options.manifest_bucket.clone(),
+            default_kms_key: None,
+            default_registry: None,
+            quotas: Quotas {
+                images_per_repository: IMAGES as u64,
+                tags_per_image: TAGS as u64,
+                layers_per_image: 500,
+            },
+        };
+        let repository = format!("history-{}", uuid::Uuid::new_v4());
+        let layer = Digest::of(b"layer");
+        let s3 = aws_sdk_s3::Client::new(&stack.sdk_config());
+        let key = format!("{DEFAULT_ACCOUNT}/{repository}/sha256/{}", layer.hex());
+        let put = s3.put_object().bucket(&options.layer_bucket).key(key);
+        put.body(ByteStream::from_static(b"layer")).send().await?;
+
+        let mut manifests: Vec<String> = (0..plan.images).map(|n| image(&layer, n)).collect();
+        let child = manifests.first().map(String::as_str).unwrap_or_default();
+        let index = index(&Digest::of(child.as_bytes()));
+        if let Some(last) = manifests.last_mut() {
+            *last = index;
+        }
+        let initial = Repository {
+            index: plan.images.checked_sub(1).map(|last| (last, 0)),
+            ..Repository::default()
+        };
+        let history = Self {
+            app: App::new(config, &stack.faulted_sdk_config(&faults)),
+            faults,
+            writers: Writers {
+                dynamodb: aws_sdk_dynamodb::Client::new(&stack.sdk_config()),
+                table: options.table.clone(),
+                repository: format!("REPO#{DEFAULT_ACCOUNT}#{repository}"),
+            },
+            repository,
+            manifests,
+            tester: Mutex::new(Tester::new(initial)),
+            threads: AtomicUsize::new(0),
+            log: Mutex::default(),
+        };
+        let created = history.call("CreateRepository", &json!({})).await?;
+        assert_eq!(created, Some(Ret::Done), "the repository of a history is created");
+        Ok(history)
+    }
+
+    fn let_faults_loose(
+        &self,
+        plan: &Plan,
+        bug: Option<&'static Bug>,
+        counts: &Arc<Mutex<Counts>>,
+    ) {
+        let percent = plan.fault_percent;
+        let rng = Mutex::new(Rng::with_seed(plan.seed));
+        let counts = Arc::clone(counts);
+        self.faults.on_call(move |call| {
+            let mut rng = lock(&rng);
+            let (kind, fault) = bug
+                .and_then(|bug| (bug.fault)(&mut rng, call))
+                .or_else(|| draw_fault(&mut rng, percent, &call.operation))?;
+            *lock(&counts).faults.entry(kind).or_default() += 1;
+            Some(fault)
+        });
+        if let Some(bug) = bug {
+            self.faults.rewrite(move |call| (bug.rewrite)(call));
+        }
+        self.faults.conflicts(Duration::ZERO..Duration::from_millis(4));
+    }
+
+    async fn client(&self, calls: &[Op], mut rng: Rng) -> Result<(), Failed> {
+        let mut thread = self.threads.fetch_add(1, Ordering::Relaxed);
+        for op in calls {
+            tokio::time::sleep(Duration::from_millis(rng.u64(0..12))).await;
+            self.invoke(thread, op);
+            let ret = self.perform(op).await?;
+            if ret.is_none() {
+                // Its effect may come whenever: another thread goes on.
+                self.give(thread, op, None);
+                thread = self.threads.fetch_add(1, Ordering::Relaxed);
+            } else {
+                self.give(thread, op, ret);
+            }
+        }
+        Ok(())
+    }
+
+    /// The answer; `None` where there is none to rely on.
+    async fn perform(&self, op: &Op) -> Result<Option<Ret>, Failed> {
+        let done = |done| Some(if done { Ret::Done } else { Ret::Refused("not deleted".into()) });
+        match *op {
+            Op::Put { image, tag } => {
+                let manifest = self.manifest(image);
+                let mut body = json!({ "imageManifest": manifest });
+                let (member, value) = match tag {
+                    Some(tag) => ("imageTag", format!("t{tag}")),
+                    None => ("imageDigest", Digest::of(manifest.as_bytes()).to_string()),
+                };
+                if let Some(body) = body.as_object_mut() {
+                    body.insert(member.into(), value.into());
+                }
+                self.call("PutImage", &body).await
+            }
+            Op::SetMutability { immutable } => {
+                self.writers.set_mutability(immutable).await?;
+                Ok(Some(Ret::Done))
+            }
+            Op::DeleteImage(image) => {
+                let child = self.manifest(0);
+                let is_index = image + 1 == self.manifests.len();
+                let children: Vec<String> = is_index
+                    .then(|| Digest::of(child.as_bytes()).to_string())
+                    .into_iter()
+                    .collect();
+                let digest = Digest::of(self.manifest(image).as_bytes()).to_string();
+                Ok(done(self.writers.delete_image(&digest, &children).await?))
+            }
+            Op::DeleteTag(tag) => Ok(done(self.writers.delete_tag(&format!("t{tag}")).await?)),
+            Op::Read => {
+                let images = self.manifests.iter().map(|m| Digest::of(m.as_bytes()));
+                let images = images.map(|digest| format!("IMAGE#{digest}"));
+                let keys = images.chain((0..4).map(|tag| format!("TAG#t{tag}"))).collect();
+                Ok(Some(Ret::State(self.state(&self.writers.read(keys).await?))))
+            }
+        }
+    }
+
+    async fn call(&self, action: &str, body: &Value) -> Result<Option<Ret>, Failed> {
+        let mut body = body.clone();
+        if let Some(body) = body.as_object_mut() {
+            body.insert("repositoryName".into(), self.repository.as_str().into());
+        }
+        let request: ApiGatewayProxyRequest = serde_json::from_value(json!({
+            "path": "/",
+            "httpMethod": "POST",
+            "headers": {
+                "X-Amz-Target": format!("AmazonEC2ContainerRegistry_V20150921.{action}"),
+            },
+            "requestContext": {
+                "httpMethod": "POST",
+                "identity": { "accountId": DEFAULT_ACCOUNT },
+            },
+            "body": body.to_string(),
+        }))?;
+        let event = LambdaEvent::new(request, Context::default());
+        let Ok(answer) = ecr_put_image::handle(&self.app, event).await;
+        Ok(match answer.status_code {
+            200 => Some(Ret::Done),
+            500.. => None,
+            _ => {
+                let code = answer.headers.get("x-amzn-errortype");
+                let code = code.and_then(|code| code.to_str().ok()).unwrap_or_default();
+                Some(Ret::Refused(code.to_owned()))
+            }
+        })
+    }
+
+    fn manifest(&self, image: Image) -> &str {
+        self.manifests.get(image).map(String::as_str).unwrap_or_default()
+    }
+
+    fn invoke(&self, thread: usize, op: &Op) {
+        // A thread invokes once before each answer.
+        let _ = lock(&self.tester).on_invoke(thread, op.clone());
+        lock(&self.log).events.push(format!("  {thread:>2} → {op:?}"));
+    }
+
+    fn give(&self, thread: usize, op: &Op, ret: Option<Ret>) {
+        let mut log = lock(&self.log);
+        log.events.push(format!("  {thread:>2} ← {ret:?}"));
+        let kind = match (&ret, op) {
+            (_, Op::Read) => Some("reads".to_owned()),
+            (None, _) => Some("no reliable answer".to_owned()),
+            (Some(Ret::Done), Op::Put { .. }) => Some("PutImage: 200".to_owned()),
+            (Some(Ret::Done), _) => Some("settings and deletions: done".to_owned()),
+            (Some(Ret::Refused(code)), _) => Some(code.clone()),
+            (Some(Ret::State(_)), _) => None,
+        };
+        // The last read of all is not one of the history's calls.
+        if let Some(kind) = kind.filter(|_| thread != usize::MAX) {
+            *log.answers.entry(kind).or_default() += 1;
+        }
+        if let Some(ret) = ret {
+            let _ = lock(&self.tester).on_return(thread, ret);
+        }
+    }
+
+    fn image_of(&self, digest: &str) -> Option<Image> {
+        self.manifests.iter().position(|m| Digest::of(m.as_bytes()).as_str() == digest)
+    }
+
+    /// The state that the items are.
+    fn state(&self, items: &[Item]) -> Repository {
+        let meta = named(items, "#META");
+        let tag = |(tag, item): (String, &Item)| {
+            Some((tag.strip_prefix('t')?.parse().ok()?, self.image_of(&string(item, "digest"))?))
+        };
+        Repository {
+            immutable: meta
+                .first()
+                .is_some_and(|(_, meta)| string(meta, "mutability") == "IMMUTABLE"),
+            images: named(items, "IMAGE#").iter().filter_map(|(d, _)| self.image_of(d)).collect(),
+            tags: named(items, "TAG#").into_iter().filter_map(tag).collect(),
+            index: self.manifests.len().checked_sub(1).map(|last| (last, 0)),
+        }
+    }
+
+    /// The first invariant that the items break.
+    fn broken(&self, items: &[Item]) -> Option<String> {
+        let state = self.state(items);
+        let (meta, images, tags) =
+            (named(items, "#META"), named(items, "IMAGE#"), named(items, "TAG#"));
+        let bodies: BTreeSet<String> =
+            named(items, "MANIFEST#").into_iter().map(|(digest, _)| digest).collect();
+        let index = self.manifests.len().checked_sub(1);
+        let counted = meta.first().map_or(0, |(_, meta)| number(meta, "imageCount"));
+        let mut broken = Vec::new();
+        if counted != images.len() {
+            broken.push(format!("imageCount is {counted} of {} images", images.len()));
+        }
+        if images.len() > IMAGES {
+            broken.push(format!("{} images, and the quota is {IMAGES}", images.len()));
+        }
+        let has_index = index.is_some_and(|index| state.images.contains(&index));
+        for (digest, item) in &images {
+            let tagged = tags.iter().filter(|(_, tag)| string(tag, "digest") == *digest).count();
+            let referrers = usize::from(has_index && self.image_of(digest) == Some(0));
+            if number(item, "tagCount") != tagged || tagged > TAGS {
+                broken.push(format!("tagCount of {digest} is not {tagged}, or above {TAGS}"));
+            }
+            if number(item, "refCount") != referrers {
+                broken.push(format!("refCount of {digest} is not {referrers}"));
+            }
+            if !bodies.contains(digest) {
+                broken.push(format!("{digest} has no body"));
+            }
+        }
+        if tags.len() != state.tags.len() || state.tags.values().any(|i| !state.images.contains(i))
+        {
+            broken.push("a tag names an image that is not there".to_owned());
+        }
+        if has_index && !state.images.contains(&0) {
+            broken.push("a child of an index is not there".to_owned());
+        }
+        broken.into_iter().next()
+    }
+}
+
+/// The items whose sort key begins so, with the rest of it.
+fn named<'a>(items: &'a [Item], prefix: &str) -> Vec<(String, &'a Item)> {
+    let name = |item| string(item, "SK").strip_prefix(prefix).map(str::to_owned);
+    items.iter().filter_map(|item| Some((name(item)?, item))).collect()
+}
+
+fn image(layer: &Digest, number: usize) -> String {
+    let blob = json!({ "mediaType": "layer", "digest": layer.as_str(), "size": 5 });
+    json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": blob,
+        "layers": [blob],
+        "annotations": { "number": number.to_string() },
+    })
+    .to_string()
+}
+
+fn index(child: &Digest) -> String {
+    let child = json!({ "mediaType": "image", "digest": child.as_str(), "size": 1 });
+    json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [child],
+    })
+    .to_string()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,87 @@
+//! Random histories under faults are linearizable, and bugs that are planted do not stay hidden.
+//! The long run is `cargo run --release --example histories`.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../examples/histories/bugs.rs"]
+mod bugs;
+#[path = "../examples/histories/plan.rs"]
+#[expect(dead_code, reason = "the example shrinks what it finds")]
+mod plan;
+#[path = "../examples/histories/run.rs"]
+mod run;
+#[path = "../examples/histories/spec.rs"]
+mod spec;
+#[path = "../examples/histories/writers.rs"]
+mod writers;
+
+use bugs::{BUGS, Bug};
+use futures_util::stream::{self, StreamExt as _};
+use local_aws::{Options, Stack};
+use plan::Plan;
+use run::{Counts, Outcome, run};
+
+/// Histories under way at once: most of their time is waiting.
+const AT_ONCE: usize = 16;
+
+async fn run_all(
+    stack: &Stack,
+    plans: impl Iterator<Item = Plan>,
+    bug: Option<&'static Bug>,
+    mut see: impl FnMut(u64, Outcome) -> bool,
+) {
+    let mut outcomes = stream::iter(plans)
+        .map(|plan| async move { (plan.seed, run(stack, &plan, bug).await.unwrap()) })
+        .buffer_unordered(AT_ONCE);
+    while let Some((seed, outcome)) = outcomes.next().await {
+        if !see(seed, outcome) {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn three_hundred_histories_are_linearizable() {
+    let stack = Stack::start(Options::default()).await.unwrap();
+    let mut counts = Counts::default();
+    run_all(&stack, (0..300).map(Plan::draw), None, |seed, outcome| {
+        assert_eq!(outcome.violation, None, "seed {seed}");
+        counts.add(outcome.counts);
+        true
+    })
+    .await;
+    println!("{counts:#?}");
+    // Faults of every kind, and answers of most.
+    assert!(counts.calls > 1_000);
+    assert!(counts.faults.len() >= 12, "{:?}", counts.faults);
+    for answer in [
+        "PutImage: 200",
+        "ImageAlreadyExistsException",
+        "ImageTagAlreadyExistsException",
+        "LimitExceededException",
+        "ReferencedImagesNotFoundException",
+    ] {
+        assert!(counts.answers.contains_key(answer), "{answer}: {:?}", counts.answers);
+    }
+    stack.stop().await;
+}
+
+#[tokio::test]
+async fn every_planted_bug_is_found() {
+    let stack = Stack::start(Options::default()).await.unwrap();
+    for bug in &BUGS {
+        let mut found = None;
+        let mut seen = 0;
+        run_all(&stack, (0..2_000).map(Plan::draw_crowded), Some(bug), |seed, outcome| {
+            seen += 1;
+            found = outcome.violation.map(|violation| (seed, violation));
+            found.is_none()
+        })
+        .await;
+        assert!(found.is_some(), "{}: not found in {seen} histories", bug.name);
+        let (at, violation) = found.unwrap();
+        let first = violation.lines().next().unwrap_or_default();
+        println!("{}: found in history {seen}, seed {at}: {first}", bug.name);
+    }
+    stack.stop().await;
+}
