@@ -5,12 +5,8 @@ use crate::decision::{Answer, Answers, Decision, Seen, Snapshot, decide};
 use crate::mutants::Mutant;
 use crate::push::{LateCopy, Push, PushSpec, PushStep, Slot, Stage};
 use crate::state::{Fault, State};
-use crate::store::{BodyKey, Digest, Digests, Item, Key, PutId, RepoId};
+use crate::store::{BodyKey, Digest, Item, Key, PutId, RepoId};
 use crate::transaction::Cancelled;
-
-/// How many of a big index's missing children a confirmation can see again. 97 in the service;
-/// here one of two, so that the rule about the others is exercised.
-const CONFIRMED_CHILDREN: usize = 1;
 
 impl Push {
     /// Takes a step. `None`: it meets a torn transaction, and is tried again later.
@@ -126,7 +122,7 @@ impl Push {
     }
 
     /// Decides, and does what was decided.
-    fn conclude(&mut self, is_confirmed: bool, call: &mut Call<'_>) {
+    pub(crate) fn conclude(&mut self, is_confirmed: bool, call: &mut Call<'_>) {
         let trusts_its_cache = call.protocol.has(Mutant::TrustTheRememberedId);
         let repo_id = self.repo_id.filter(|_| !trusts_its_cache);
         match decide(call.spec, &call.protocol.scenario.limits, repo_id, &self.seen) {
@@ -149,52 +145,6 @@ impl Push {
                 self.stage = if must_put { Stage::PutBody } else { Stage::Send };
             }
         }
-    }
-
-    /// Section 4: one snapshot of all that decides, and the decision from it alone.
-    fn confirm(&mut self, call: &mut Call<'_>) -> Option<()> {
-        let repo_id = self.repo_id?;
-        let (spec, before) = (call.spec, self.seen);
-        let again = if spec.is_big_index {
-            Digests::of(&before.missing.iter().take(CONFIRMED_CHILDREN).collect::<Vec<_>>())
-        } else {
-            spec.children
-        };
-        let tag_key = spec.tag.map(|tag| Key::Tag(repo_id, tag));
-        let image_key = Key::Image(repo_id, spec.digest);
-        let keys = [Key::Meta, image_key].into_iter().chain(tag_key);
-        let children = again.iter().map(|child| Key::Image(repo_id, child));
-        if keys.chain(children).any(|key| call.state.is_contended(key)) {
-            return None;
-        }
-        let store = &call.state.store;
-        let mut seen = Snapshot {
-            meta: store.meta().into(),
-            tag: tag_key.map_or(Seen::Unread, |key| store.get(key).and_then(Item::tag).into()),
-            image: store.image(repo_id, spec.digest).map(|image| image.tag_count).into(),
-            ..Snapshot::default()
-        };
-        for child in again.iter() {
-            seen.look_for(child, store.image(repo_id, child).is_some());
-        }
-        let is_current = seen.meta.there().is_some_and(|meta| meta.repo_id == repo_id);
-        if spec.is_big_index && is_current {
-            let unseen = before.missing.without(again);
-            if !unseen.is_empty() && seen.missing.is_empty() {
-                self.start_again(None, call);
-                return Some(());
-            }
-            seen.missing = seen.missing.and(unseen);
-            if !call.protocol.has(Mutant::TrustChildrenThatTheSnapshotLacks)
-                && seen.lacks_the_children_of(spec, &before, call.protocol)
-            {
-                self.start_again(None, call);
-                return Some(());
-            }
-        }
-        self.seen = seen;
-        self.conclude(true, call);
-        Some(())
     }
 
     fn put_body(&mut self, call: &mut Call<'_>) -> Option<()> {
@@ -270,7 +220,7 @@ impl Push {
     }
 
     /// The next attempt. A body stays with the life of the repository that it was stored for.
-    fn start_again(&mut self, repo_id: Option<RepoId>, call: &mut Call<'_>) {
+    pub(crate) fn start_again(&mut self, repo_id: Option<RepoId>, call: &mut Call<'_>) {
         if self.attempt + 1 >= call.protocol.scenario.attempts {
             return self.finish(Answer::ServerException, call);
         }
@@ -309,34 +259,18 @@ impl Push {
 }
 
 impl Snapshot {
-    fn look_for(&mut self, child: Digest, is_there: bool) {
+    pub(crate) fn look_for(&mut self, child: Digest, is_there: bool) {
         self.looked_for = self.looked_for.with(child);
         if !is_there {
             self.missing = self.missing.with(child);
         }
     }
-
-    /// A limit of the repository speaks against an image only if all its children are there, and a
-    /// big index's confirmation reads none of those that trip 1 found. They are there still if no
-    /// image was deleted since META was read, which was before them.
-    fn lacks_the_children_of(
-        &self,
-        spec: PushSpec,
-        before: &Snapshot,
-        protocol: &Protocol,
-    ) -> bool {
-        let limits = &protocol.scenario.limits;
-        let Decision::Refuse(answer) = decide(spec, limits, None, self) else { return false };
-        let del_epoch = |seen: &Snapshot| seen.meta.there().map(|meta| meta.del_epoch);
-        let were_found = !spec.children.is_empty() && before.looked_for == spec.children;
-        answer.is_limit_of_repository() && !(were_found && del_epoch(self) == del_epoch(before))
-    }
 }
 
 /// What a step of a call works on.
-struct Call<'a> {
-    index: usize,
-    spec: PushSpec,
-    protocol: &'a Protocol,
-    state: &'a mut State,
+pub(crate) struct Call<'a> {
+    pub(crate) index: usize,
+    pub(crate) spec: PushSpec,
+    pub(crate) protocol: &'a Protocol,
+    pub(crate) state: &'a mut State,
 }

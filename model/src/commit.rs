@@ -2,9 +2,10 @@
 
 use crate::Protocol;
 use crate::decision::{Answer, Snapshot};
+use crate::expressions::Values;
 use crate::mutants::Mutant;
 use crate::push::PushSpec;
-use crate::rows::{self, Row, Values};
+use crate::rows::{self, Row};
 use crate::store::{BodyKey, Digests, Image, Item, Key, PutId, RepoId, Store, TagItem};
 use crate::transaction::{Action, Cancelled, Transaction};
 

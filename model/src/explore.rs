@@ -6,7 +6,8 @@ use std::fmt;
 use stateright::{Model, Property};
 
 use crate::Protocol;
-use crate::environment::{Deleter, Other, OtherStep, Sweeper};
+use crate::deleter::Deleter;
+use crate::environment::{Other, OtherStep, Sweeper};
 use crate::invariants;
 use crate::mutants::Mutant;
 use crate::push::{LateCopy, PushStep, Token};

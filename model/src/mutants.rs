@@ -2,7 +2,8 @@
 
 use crate::decision::Answer;
 use crate::explore::Action;
-use crate::rows::{Condition, ROWS, Update};
+use crate::expressions::{Condition, Update};
+use crate::rows::ROWS;
 use crate::scenario::Scenario;
 use crate::{Protocol, scenarios};
 
@@ -27,7 +28,7 @@ pub enum Mutant {
     ReadChildrenPlainly,
     /// Section 4: this answer is given straight from trip 1.
     AnswerUnconfirmed(Answer),
-    /// Section 4: a limit is answered for a big index without its children.
+    /// Beyond section 4: a limit is answered for a big index whose children the snapshot lacks.
     TrustChildrenThatTheSnapshotLacks,
     /// Section 4: a 4xx is read off the cancellation reasons.
     AnswerFromACancellation,

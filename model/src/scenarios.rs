@@ -1,5 +1,9 @@
 //! Who meets whom. The first 36 are those of the model that the protocol was first checked with
-//! (`mc4.py`), under their names, so that the counts can be compared.
+//! (`mc4.py`), under their names, so that the counts can be compared. They are a little smaller
+//! here: a push keeps of an image what the function keeps, its tag count; deleting a tag leaves
+//! `delEpoch` alone, as the protocol has it; and only the specification's one answer is remembered
+//! of an instant, not every statement that was true then. Item by item they are larger: MANIFEST
+//! is an item of its own, and a transaction on other items is not kept waiting.
 
 use crate::environment::Operation::{
     self, Create, Delete, DeleteImage, DeleteTag, ForceDelete, Purge, SetImmutable,

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::Protocol;
 use crate::decision::{Answer, Answers, specification};
-use crate::environment::{Deleter, Sweeper};
+use crate::deleter::Deleter;
+use crate::environment::Sweeper;
 use crate::push::{LateCopy, Push, Stage, Token};
 use crate::store::{BodyKey, Item, Key, PutId, Store};
 

@@ -1,8 +1,9 @@
 //! `TransactWriteItems`: all actions or none, in one step.
 
 use crate::Protocol;
+use crate::expressions::{Condition, Values};
 use crate::mutants::Mutant;
-use crate::rows::{Condition, Operation, Row, Values};
+use crate::rows::{Operation, Row};
 use crate::store::{Item, Key, Store};
 
 /// What is sent. A replay is the same value, never a new one.
