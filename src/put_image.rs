@@ -129,6 +129,7 @@ impl<'a> Pushing<'a> {
         let mut decision = self.decide(&record, &snapshot, &mut key).await?;
         if matches!(&decision, Decision::Refuse(error) if must_be_confirmed(error)) {
             let missing = snapshot.missing_children;
+            let (read_children, del_epoch) = (snapshot.image.is_none(), record.del_epoch);
             snapshot = app.table.confirm(push, &repo_id, &missing).await?;
             record = self.accessible(&snapshot)?;
             if record.repo_id != repo_id {
@@ -143,7 +144,16 @@ impl<'a> Pushing<'a> {
                 snapshot.missing_children.extend(unseen);
             }
             decision = self.decide(&record, &snapshot, &mut key).await?;
-            if matches!(decision, Decision::Commit) && is_big_index(push) {
+            // The snapshot lacks the children that were there. They still are if nothing was deleted
+            // since they were read; else their absence might have been the answer all the while.
+            let holds = match &decision {
+                Decision::Commit | Decision::CheckLayers => false,
+                Decision::Refuse(Error::LimitExceeded { .. }) if snapshot.image.is_none() => {
+                    read_children && record.del_epoch == del_epoch
+                }
+                Decision::Refuse(_) => true,
+            };
+            if is_big_index(push) && !holds {
                 return Ok(Attempt::Again);
             }
         }

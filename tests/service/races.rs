@@ -148,32 +148,83 @@ async fn a_child_deleted_before_the_commit_is_missed() {
     assert!(service.tag_item("app", "v1").await.is_none());
 }
 
-#[tokio::test]
-async fn a_big_index_sees_a_deletion_before_its_commit() {
-    let service = Service::start().await;
-    let children: Vec<String> = (0..91).map(|n| format!("child {n}")).collect();
-    let repo_id = s(&service.repository_item("app").await, "repoId");
-    let key = |digest: &str| {
-        [("PK", format!("R#{repo_id}")), ("SK", format!("IMAGE#{digest}"))]
+/// The index of 91 children, which are plain items of the table.
+struct BigIndex {
+    children: Vec<String>,
+    repo_id: String,
+}
+
+impl BigIndex {
+    async fn new(service: &Service) -> Self {
+        let children = (0..91).map(|n| format!("child {n}")).collect();
+        Self { children, repo_id: s(&service.repository_item("app").await, "repoId") }
+    }
+
+    fn key(&self, child: usize) -> [(&'static str, AttributeValue); 2] {
+        let sk = format!("IMAGE#{}", sha256(&self.children[child]));
+        [("PK", format!("R#{}", self.repo_id)), ("SK", sk)]
             .map(|(name, value)| (name, AttributeValue::S(value)))
-    };
-    for child in &children {
+    }
+
+    async fn store(&self, service: &Service, child: usize) {
         let put = service.dynamodb.put_item().table_name(&service.stack.options().table);
-        let [pk, sk] = key(&sha256(child));
+        let [pk, sk] = self.key(child);
         let zero = || AttributeValue::N("0".into());
         let put = put.item(pk.0, pk.1).item(sk.0, sk.1).item("tagCount", zero());
         put.item("refCount", zero()).send().await.unwrap();
     }
-    let delete = async {
-        let [pk, sk] = key(&sha256(&children[7]));
+
+    async fn delete(&self, service: &Service, child: usize) {
+        let [pk, sk] = self.key(child);
         let delete = service.dynamodb.delete_item().table_name(&service.stack.options().table);
         delete.key(pk.0, pk.1).key(sk.0, sk.1).send().await.unwrap();
         service.change_repository("app", "delEpoch", AttributeValue::N("1".into())).await;
+    }
+
+    fn request(&self) -> Value {
+        let children: Vec<&str> = self.children.iter().map(String::as_str).collect();
+        request("app", &index(&children), Some("v1"))
+    }
+}
+
+#[tokio::test]
+async fn a_big_index_sees_a_deletion_before_its_commit() {
+    let service = Service::start().await;
+    let index = BigIndex::new(&service).await;
+    for child in 0..91 {
+        index.store(&service, child).await;
+    }
+    let delete = index.delete(&service, 7);
+    let answer = put_meanwhile(&service, index.request(), "TransactWriteItems", delete).await;
+    let message = images_not_found(&[&sha256("child 7")]);
+    answer.is_refusal(400, "ReferencedImagesNotFoundException", &message);
+}
+
+#[tokio::test]
+async fn a_big_index_is_not_told_of_a_limit_that_never_decided() {
+    let service = Service::with_quotas(1, 10, 500).await;
+    let index = BigIndex::new(&service).await;
+    for child in 0..90 {
+        index.store(&service, child).await;
+    }
+    service.change_repository("app", "imageCount", AttributeValue::N("1".into())).await;
+    // Child 90 is missing at the read and there at the confirmation; by then child 7 is not.
+    service.faults.script("TransactGetItems", [None]);
+    let swap = async {
+        index.delete(&service, 7).await;
+        index.store(&service, 90).await;
     };
-    let index = index(&children.iter().map(String::as_str).collect::<Vec<_>>());
-    let body = request("app", &index, Some("v1"));
-    let answer = put_meanwhile(&service, body, "TransactWriteItems", delete).await;
-    let message = images_not_found(&[&sha256(&children[7])]);
+    let already = service.faults.count("TransactGetItems");
+    service.faults.script("TransactGetItems", [Some(Fault::Delay(Duration::from_millis(500)))]);
+    let put = service.put(index.request());
+    let meanwhile = async {
+        while service.faults.count("TransactGetItems") < already + 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        swap.await;
+    };
+    let answer = futures_util::future::join(put, meanwhile).await.0;
+    let message = images_not_found(&[&sha256("child 7")]);
     answer.is_refusal(400, "ReferencedImagesNotFoundException", &message);
 }
 
