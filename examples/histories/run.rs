@@ -163,9 +163,13 @@ impl History {
             threads: AtomicUsize::new(0),
             log: Mutex::default(),
         };
-        let created = history.call("CreateRepository", &json!({})).await?;
-        assert_eq!(created, Some(Ret::Done), "the repository of a history is created");
-        Ok(history)
+        // No fault is loose yet, but a machine with too much to do loses an answer now and then.
+        for _ in 0..5 {
+            if history.call("CreateRepository", &json!({})).await?.is_some() {
+                return Ok(history);
+            }
+        }
+        Err("the repository of a history cannot be created".into())
     }
 
     fn let_faults_loose(
