@@ -13,8 +13,6 @@
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_sdk_kms::Client;
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
@@ -26,6 +24,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Failure};
 use crate::names::{Digest, Repository};
+use crate::sdk;
 
 /// The version of the sealed form.
 const VERSION: u8 = 1;
@@ -59,18 +58,8 @@ impl DataKeys {
     #[must_use]
     pub fn new(aws: &SdkConfig) -> Self {
         let config = aws_sdk_kms::config::Builder::from(aws)
-            .retry_config(
-                RetryConfig::standard()
-                    .with_max_attempts(3)
-                    .with_initial_backoff(Duration::from_millis(50))
-                    .with_max_backoff(Duration::from_secs(1)),
-            )
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(Duration::from_secs(1))
-                    .operation_attempt_timeout(Duration::from_secs(2))
-                    .build(),
-            )
+            .retry_config(sdk::retries(3, Duration::from_millis(50)))
+            .timeout_config(sdk::timeouts(Duration::from_secs(2)))
             .build();
         Self { client: Client::from_conf(config) }
     }

@@ -3,8 +3,6 @@
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Config;
 use aws_sdk_s3::config::interceptors::InterceptorContext;
@@ -16,6 +14,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use crate::error::Failure;
 use crate::names::{Digest, Repository};
+use crate::sdk;
 
 /// HEADs in flight for one push.
 const HEADS_AT_ONCE: usize = 32;
@@ -87,18 +86,8 @@ fn is_readable(object: &HeadObjectOutput) -> bool {
 pub(crate) fn client_config(aws: &SdkConfig, attempt: Duration) -> Config {
     aws_sdk_s3::config::Builder::from(aws)
         .retry_classifier(TooManyRequests)
-        .retry_config(
-            RetryConfig::standard()
-                .with_max_attempts(3)
-                .with_initial_backoff(Duration::from_millis(50))
-                .with_max_backoff(Duration::from_secs(1)),
-        )
-        .timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(Duration::from_secs(1))
-                .operation_attempt_timeout(attempt)
-                .build(),
-        )
+        .retry_config(sdk::retries(3, Duration::from_millis(50)))
+        .timeout_config(sdk::timeouts(attempt))
         .build()
 }
 

@@ -30,6 +30,7 @@ pub mod manifest;
 pub mod names;
 pub mod put_image;
 pub mod repository;
+mod sdk;
 pub mod table;
 
 use aws_config::SdkConfig;

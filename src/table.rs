@@ -14,13 +14,13 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::ConsumedCapacity;
 
 use crate::error::Failure;
 use crate::names::Repository;
+use crate::sdk;
 
 /// How many repositories' ids the process remembers.
 const REMEMBERED: usize = 1024;
@@ -42,18 +42,9 @@ impl Table {
     /// The table `name` of the account and region that `aws` names.
     #[must_use]
     pub fn new(aws: &SdkConfig, name: String) -> Self {
-        let attempt = Duration::from_secs(2);
-        let retries = RetryConfig::standard()
-            .with_max_attempts(4)
-            .with_initial_backoff(Duration::from_millis(25))
-            .with_max_backoff(Duration::from_secs(1));
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(1))
-            .operation_attempt_timeout(attempt)
-            .build();
         let config = aws_sdk_dynamodb::config::Builder::from(aws)
-            .retry_config(retries)
-            .timeout_config(timeouts);
+            .retry_config(sdk::retries(4, Duration::from_millis(25)))
+            .timeout_config(sdk::timeouts(Duration::from_secs(2)));
         let commits = config.clone().retry_config(RetryConfig::disabled());
         Self {
             client: Client::from_conf(config.build()),

@@ -8,6 +8,8 @@ mod local;
 mod progress;
 mod registry;
 mod sample;
+#[path = "../../clients/rust/sign_for_execute_api.rs"]
+mod sign_for_execute_api;
 
 use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};

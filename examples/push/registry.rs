@@ -5,11 +5,8 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 use aws_config::SdkConfig;
-use aws_sdk_ecr::config::interceptors::BeforeSerializationInterceptorContextRef;
-use aws_sdk_ecr::config::{ConfigBag, Intercept};
 use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
-use aws_types::SigningName;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use ecr_put_image::layers::object_key;
@@ -17,6 +14,7 @@ use ecr_put_image::names::{ImageTag, RegistryId, Repository, RepositoryName};
 
 use crate::layout::{Blob, Manifest};
 use crate::progress;
+use crate::sign_for_execute_api::SignForExecuteApi;
 
 /// What a call came to.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,7 +35,7 @@ impl Registry {
     pub(crate) fn new(aws: &SdkConfig, ecr_url: &str, layer_bucket: String) -> Self {
         let mut ecr = aws_sdk_ecr::config::Builder::from(aws).endpoint_url(ecr_url);
         if ecr_url.contains("execute-api") {
-            ecr = ecr.interceptor(SignedForApiGateway);
+            ecr = ecr.interceptor(SignForExecuteApi);
         }
         Self {
             ecr: aws_sdk_ecr::Client::from_conf(ecr.build()),
@@ -125,25 +123,6 @@ impl Registry {
                 _ => Err(refusal("ECR", &error)),
             },
         }
-    }
-}
-
-/// API Gateway takes no signature but one for `execute-api`, whatever API is behind it.
-#[derive(Debug)]
-struct SignedForApiGateway;
-
-impl Intercept for SignedForApiGateway {
-    fn name(&self) -> &'static str {
-        "SignedForApiGateway"
-    }
-
-    fn read_before_execution(
-        &self,
-        _: &BeforeSerializationInterceptorContextRef<'_>,
-        config: &mut ConfigBag,
-    ) -> Result<(), Box<dyn Error + Send + Sync>> {
-        config.interceptor_state().store_put(SigningName::from_static("execute-api"));
-        Ok(())
     }
 }
 

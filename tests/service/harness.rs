@@ -71,15 +71,7 @@ impl Service {
         let dynamodb = second_engine.as_ref().map(SecondEngine::url);
         let stack = Stack::start(Options { dynamodb, ..Options::default() }).await.unwrap();
         let options = stack.options();
-        let mut config = Config {
-            region: options.region.clone(),
-            table: options.table.clone(),
-            layer_bucket: options.layer_bucket.clone(),
-            manifest_bucket: options.manifest_bucket.clone(),
-            default_kms_key: None,
-            default_registry: None,
-            quotas: Quotas::default(),
-        };
+        let mut config = configuration(options);
         configure(&mut config);
         let faults = Faults::new();
         let aws = stack.sdk_config();
@@ -100,16 +92,7 @@ impl Service {
 
     /// The same stored things, seen by a process that remembers nothing.
     pub(crate) fn restarted(&self) -> Self {
-        let options = self.stack.options();
-        let config = Config {
-            region: options.region.clone(),
-            table: options.table.clone(),
-            layer_bucket: options.layer_bucket.clone(),
-            manifest_bucket: options.manifest_bucket.clone(),
-            default_kms_key: None,
-            default_registry: None,
-            quotas: Quotas::default(),
-        };
+        let config = configuration(self.stack.options());
         let app = App::new(config, &self.stack.faulted_sdk_config(&self.faults));
         Self { app: Arc::new(app), ..self.clone() }
     }
@@ -275,6 +258,18 @@ impl Service {
             let sk = format!("IMAGE#{}", s(tag, "digest"));
             assert!(images.iter().any(|image| s(image, "SK") == sk), "{sk} has a tag");
         }
+    }
+}
+
+fn configuration(options: &Options) -> Config {
+    Config {
+        region: options.region.clone(),
+        table: options.table.clone(),
+        layer_bucket: options.layer_bucket.clone(),
+        manifest_bucket: options.manifest_bucket.clone(),
+        default_kms_key: None,
+        default_registry: None,
+        quotas: Quotas::default(),
     }
 }
 
