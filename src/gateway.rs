@@ -33,6 +33,8 @@ const MAX_PAYLOAD: usize = 6_291_556;
 
 /// The longest that a call may take. The function's time-out is 28 s, and API Gateway's 29.
 const SOFT_DEADLINE: Duration = Duration::from_secs(24);
+/// Milliseconds since 1970: no deadline of an invocation is as early.
+const YEAR_2001: u64 = 1_000_000_000_000;
 /// What the invocation's own deadline must leave for the answer.
 const MARGIN: Duration = Duration::from_secs(2);
 
@@ -154,8 +156,9 @@ fn since_1970() -> Duration {
 
 /// Until when the call must be answered, from now.
 fn time_left(context: &Context, now: Duration) -> Duration {
-    // Lambda always sets the deadline; a zero comes from elsewhere.
-    if context.deadline == 0 {
+    // Lambda always sets the deadline, as a time. A zero comes from tests, and `cargo lambda watch`
+    // gives a duration.
+    if context.deadline < YEAR_2001 {
         return SOFT_DEADLINE;
     }
     let invocation = Duration::from_millis(context.deadline).saturating_sub(now);
@@ -236,16 +239,18 @@ mod tests {
 
     #[test]
     fn the_deadline_leaves_two_seconds_of_the_invocations_own() {
-        let now = Duration::from_secs(1_000_000);
+        let now = Duration::from_secs(2_000_000_000);
         let left = |deadline_s: u64| {
             let mut context = Context::default();
             context.deadline = deadline_s * 1000;
             time_left(&context, now)
         };
         assert_eq!(left(0), SOFT_DEADLINE);
-        assert_eq!(left(1_000_028), SOFT_DEADLINE);
-        assert_eq!(left(1_000_010), Duration::from_secs(8));
-        assert_eq!(left(1_000_001), Duration::ZERO);
+        assert_eq!(left(2_000_000_028), SOFT_DEADLINE);
+        assert_eq!(left(2_000_000_010), Duration::from_secs(8));
+        assert_eq!(left(2_000_000_001), Duration::ZERO);
+        assert_eq!(left(1_999_999_999), Duration::ZERO);
+        assert_eq!(left(600), SOFT_DEADLINE, "a duration, as cargo-lambda gives it");
     }
 
     proptest! {

@@ -1,5 +1,7 @@
 //! The composition root: environment → configuration → clients → service.
 
+use std::process::ExitCode;
+
 use aws_config::BehaviorVersion;
 use ecr_put_image::App;
 use ecr_put_image::config::Config;
@@ -7,15 +9,27 @@ use ecr_put_image::gateway::{Event, handle_event};
 use lambda_runtime::{LambdaEvent, service_fn, tracing};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), lambda_runtime::Error> {
+async fn main() -> ExitCode {
     tracing::init_default_subscriber();
     #[expect(clippy::disallowed_methods, reason = "the environment is read here, once")]
-    let config = Config::read(|name| std::env::var(name).ok())
-        .inspect_err(|error| tracing::error!("{error}"))?;
+    let config = match Config::read(|name| std::env::var(name).ok()) {
+        Ok(config) => config,
+        Err(faults) => {
+            tracing::error!("{faults}");
+            return ExitCode::FAILURE;
+        }
+    };
     if let Some(registry) = &config.default_registry {
         tracing::warn!(%registry, "DEFAULT_REGISTRY_ID is set: unsigned requests count as its own");
     }
     let aws = aws_config::load_defaults(BehaviorVersion::v2026_01_12()).await;
     let app = App::new(config, &aws);
-    lambda_runtime::run(service_fn(|event: LambdaEvent<Event>| handle_event(&app, event))).await
+    let handler = service_fn(|event: LambdaEvent<Event>| handle_event(&app, event));
+    match lambda_runtime::run(handler).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
 }
