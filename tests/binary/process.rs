@@ -34,6 +34,7 @@ async fn one_message_names_all_that_is_wrong_with_the_environment() {
         .output()
         .unwrap();
     assert!(!ended.status.success());
+    assert_eq!(String::from_utf8(ended.stderr).unwrap(), "");
     let log = String::from_utf8(ended.stdout).unwrap();
     assert_eq!(log.lines().count(), 1, "{log}");
     let event: Value = serde_json::from_str(&log).unwrap();

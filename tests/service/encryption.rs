@@ -215,9 +215,9 @@ async fn the_buckets_key_is_the_clients_to_know_and_the_tables_is_not() {
 }
 
 #[tokio::test]
-async fn a_large_manifest_is_sealed_in_s3() {
+async fn a_manifest_of_4_mib_is_sealed_in_s3_and_opens_byte_for_byte() {
     let (service, _) = encrypted("KMS").await;
-    let manifest = crate::large::image_of_bytes(3 * 1024 * 1024);
+    let manifest = crate::large::image_of_bytes(4_194_304);
     let digest = service.push("app", &manifest, Some("v1")).await.digest();
     let image = service.image_item("app", &digest).await.unwrap();
     let stored = service.stored().await;
