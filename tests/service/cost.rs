@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::*;
 use crate::large::image_of_bytes;
-use crate::log::listen;
+use crate::log::{listen, logged};
 
 /// What one push was charged: calls by operation, read units, write units.
 #[derive(Debug, PartialEq)]
@@ -17,7 +17,7 @@ struct Cost {
 }
 
 async fn cost(service: &Service, body: Value, status: i64) -> Cost {
-    let (lines, _listening) = listen();
+    listen();
     service.faults.reset_calls();
     let answer = service.put(body).await;
     assert_eq!(answer.status, status, "{}", answer.text);
@@ -25,7 +25,7 @@ async fn cost(service: &Service, body: Value, status: i64) -> Cost {
     for call in service.faults.calls() {
         *calls.entry(call.operation).or_default() += 1;
     }
-    let (_, events) = lines.take();
+    let (_, events) = logged();
     let units = |field: &str| events[0]["fields"][field].as_f64().unwrap();
     Cost { calls, reads: units("read_units"), writes: units("write_units") }
 }

@@ -1,7 +1,8 @@
 //! The one event per call that operators read.
 
+use std::cell::RefCell;
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
 use lambda_runtime::tracing::subscriber;
 use local_aws::Fault;
@@ -9,12 +10,16 @@ use serde_json::{Value, json};
 
 use crate::harness::*;
 
-#[derive(Clone, Default)]
-pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// What this thread has logged: a test has a thread of its own.
+    static LOGGED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
-impl Write for Lines {
+struct ToThread;
+
+impl Write for ToThread {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        LOGGED.with_borrow_mut(|logged| logged.extend_from_slice(bytes));
         Ok(bytes.len())
     }
 
@@ -23,22 +28,22 @@ impl Write for Lines {
     }
 }
 
-impl Lines {
-    pub(crate) fn take(&self) -> (String, Vec<Value>) {
-        let text = String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap();
-        let events = text.lines().map(|line| serde_json::from_str(line).unwrap());
-        let events: Vec<Value> =
-            events.filter(|event: &Value| !event["fields"]["outcome"].is_null()).collect();
-        (text, events)
-    }
+/// What this test's thread logs from here on, as Lambda's JSON format has it.
+///
+/// One subscriber for the whole process: those of single threads come and go while other threads
+/// decide whether anybody listens.
+pub(crate) fn listen() {
+    static LISTENING: Once = Once::new();
+    LISTENING.call_once(|| subscriber::fmt().json().with_writer(|| ToThread).init());
+    LOGGED.take();
 }
 
-/// What this test's thread logs from here on, as Lambda's JSON format has it.
-pub(crate) fn listen() -> (Lines, impl Drop) {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let collector = subscriber::fmt().json().with_writer(move || writer.clone()).finish();
-    (lines, lambda_runtime::tracing::subscriber::util::SubscriberInitExt::set_default(collector))
+/// What was logged since, whole and the calls' events alone.
+pub(crate) fn logged() -> (String, Vec<Value>) {
+    let text = String::from_utf8(LOGGED.take()).unwrap();
+    let events = text.lines().map(|line| serde_json::from_str(line).unwrap());
+    let events = events.filter(|event: &Value| !event["fields"]["outcome"].is_null()).collect();
+    (text, events)
 }
 
 #[tokio::test]
@@ -46,9 +51,9 @@ async fn a_push_is_told_field_by_field() {
     let service = Service::start().await;
     let manifest = image("a");
     service.upload_layers_of("app", &manifest).await;
-    let (lines, _listening) = listen();
+    listen();
     service.put(request("app", &manifest, Some("v1"))).await;
-    let (_, events) = lines.take();
+    let (_, events) = logged();
     assert_eq!(events.len(), 1, "one event a call");
     assert_eq!(events[0]["level"], "INFO");
     let fields = &events[0]["fields"];
@@ -85,9 +90,9 @@ async fn a_push_is_told_field_by_field() {
 async fn our_failures_are_told_whole_and_the_clients_are_not_errors() {
     let service = Service::start().await;
     service.upload_layers_of("app", &image("a")).await;
-    let (lines, _listening) = listen();
+    listen();
     service.put(request("app", &image("b"), Some("v1"))).await;
-    let (_, events) = lines.take();
+    let (_, events) = logged();
     assert_eq!(events[0]["level"], "INFO");
     assert_eq!(events[0]["fields"]["outcome"], "refused");
     assert_eq!(events[0]["fields"]["error_code"], "LayersNotFoundException");
@@ -96,7 +101,7 @@ async fn our_failures_are_told_whole_and_the_clients_are_not_errors() {
     let fault = Fault::Answer { status: 400, code: "ResourceNotFoundException", message };
     service.faults.script("TransactWriteItems", [Some(fault)]);
     service.put(request("app", &image("a"), Some("v1"))).await.is_server_exception();
-    let (_, events) = lines.take();
+    let (_, events) = logged();
     let fields = &events[0]["fields"];
     assert_eq!(events[0]["level"], "ERROR");
     assert_eq!(
@@ -114,7 +119,7 @@ async fn our_failures_are_told_whole_and_the_clients_are_not_errors() {
         ],
     );
     service.put(request("app", &image("a"), Some("v1"))).await.is_server_exception();
-    let (_, events) = lines.take();
+    let (_, events) = logged();
     assert_eq!(events[0]["fields"]["outcome"], "unknown");
     assert_eq!(events[0]["fields"]["replays"], 1);
 }
@@ -123,7 +128,7 @@ async fn our_failures_are_told_whole_and_the_clients_are_not_errors() {
 async fn nothing_that_is_secret_or_unbounded_is_logged() {
     let service = Service::start().await;
     service.upload_layers_of("app", &image("a")).await;
-    let (lines, _listening) = listen();
+    listen();
     let names: Vec<String> = (0..2_000).map(|n| n.to_string()).collect();
     let many: Vec<&str> = names.iter().map(String::as_str).collect();
     let secret = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE";
@@ -141,7 +146,7 @@ async fn nothing_that_is_secret_or_unbounded_is_logged() {
         event["headers"]["Authorization"] = json!(secret);
         service.send(event).await;
     }
-    let (text, events) = lines.take();
+    let (text, events) = logged();
     assert!(text.lines().all(|line| line.len() < 20_000));
     assert_eq!(events.len(), 8);
     for word in ["schemaVersion", "AKIDEXAMPLE", "secret", &"x".repeat(300)] {

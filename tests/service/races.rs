@@ -16,7 +16,7 @@ async fn put_meanwhile(
     operation: &'static str,
     meanwhile: impl Future<Output = ()>,
 ) -> Answer {
-    service.faults.script(operation, [Some(Fault::Delay(Duration::from_millis(1_000)))]);
+    service.faults.script(operation, [Some(Fault::Delay(Duration::from_secs(1)))]);
     let already = service.faults.count(operation);
     let put = service.put(body);
     let meanwhile = async {
@@ -215,7 +215,7 @@ async fn a_big_index_is_not_told_of_a_limit_that_never_decided() {
         index.store(&service, 90).await;
     };
     let already = service.faults.count("TransactGetItems");
-    service.faults.script("TransactGetItems", [Some(Fault::Delay(Duration::from_millis(1_000)))]);
+    service.faults.script("TransactGetItems", [Some(Fault::Delay(Duration::from_secs(1)))]);
     let put = service.put(index.request());
     let meanwhile = async {
         while service.faults.count("TransactGetItems") < already + 2 {
