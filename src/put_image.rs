@@ -187,6 +187,11 @@ impl<'a> Pushing<'a> {
         Ok(record.clone())
     }
 
+    /// Whether an earlier attempt has stored the body for this life of the repository.
+    fn has_body(&self, record: &RepositoryRecord) -> bool {
+        self.body.as_ref().is_some_and(|(repo_id, _)| *repo_id == record.repo_id)
+    }
+
     /// A new image of a repository with a KMS key needs a data key: it comes while the layers are
     /// looked for.
     fn ask_for_key(
@@ -195,8 +200,7 @@ impl<'a> Pushing<'a> {
         snapshot: &Snapshot,
     ) -> Option<PendingKey<'a>> {
         let kms_key = record.encryption.kms_key()?.to_owned();
-        let has_body = self.body.as_ref().is_some_and(|(repo_id, _)| *repo_id == record.repo_id);
-        if snapshot.image.is_some() || has_body {
+        if snapshot.image.is_some() || self.has_body(record) {
             return None;
         }
         let (app, repository) = (self.app, &self.push.repository);
@@ -272,7 +276,7 @@ impl<'a> Pushing<'a> {
         record: &RepositoryRecord,
         key: Option<PendingKey<'a>>,
     ) -> Result<(), Error> {
-        if self.body.as_ref().is_some_and(|(repo_id, _)| *repo_id == record.repo_id) {
+        if self.has_body(record) {
             return Ok(());
         }
         let (app, push) = (self.app, self.push);

@@ -5,8 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayProxyResponse};
 use ecr_put_image::App;
 use ecr_put_image::config::{Config, ConfigError};
+use futures_util::future::{BoxFuture, FutureExt as _};
+use lambda_runtime::LambdaEvent;
 use local_aws::{Options, Stack, api_gateway};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -46,14 +49,7 @@ impl Local {
             None => format!("cannot start the stack: {error}"),
         })?;
 
-        let app = Arc::new(App::new(config, &stack.sdk_config()));
-        let handler = move |event| {
-            let app = Arc::clone(&app);
-            async move {
-                let Ok(answer) = ecr_put_image::handle(&app, event).await;
-                answer
-            }
-        };
+        let handler = handler(config, &stack);
         let (end, ended) = oneshot::channel();
         let shutdown = async move { drop(ended.await) };
         let door = tokio::spawn(api_gateway::serve(listener, handler, shutdown));
@@ -67,6 +63,26 @@ impl Local {
         // Whatever the door has to say, the stack ends too.
         let _ = tokio::time::timeout(STOP_TIMEOUT, self.door).await;
         self.stack.stop().await;
+    }
+}
+
+/// The function on this stack, as a door takes it.
+pub(crate) fn handler(
+    config: Config,
+    stack: &Stack,
+) -> impl Fn(LambdaEvent<ApiGatewayProxyRequest>) -> BoxFuture<'static, ApiGatewayProxyResponse>
++ Clone
++ Send
++ Sync
++ 'static {
+    let app = Arc::new(App::new(config, &stack.sdk_config()));
+    move |event| {
+        let app = Arc::clone(&app);
+        let answer = async move {
+            let Ok(answer) = ecr_put_image::handle(&app, event).await;
+            answer
+        };
+        answer.boxed()
     }
 }
 

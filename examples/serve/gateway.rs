@@ -2,10 +2,8 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use ecr_put_image::App;
 use local_aws::api_gateway;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -41,14 +39,7 @@ impl Gateway {
         let (host, _) = local.ecr_url.rsplit_once(':').unwrap_or_default();
         let url = format!("{host}:{port}/{STAGE}");
 
-        let app = Arc::new(App::new(config, &local.stack.sdk_config()));
-        let handler = move |event| {
-            let app = Arc::clone(&app);
-            async move {
-                let Ok(answer) = ecr_put_image::handle(&app, event).await;
-                answer
-            }
-        };
+        let handler = local::handler(config, &local.stack);
         let (end, ended) = oneshot::channel();
         let shutdown = async move { drop(ended.await) };
         let door = api_gateway::serve_with_iam(listener, STAGE, handler, shutdown);
