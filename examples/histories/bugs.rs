@@ -30,7 +30,7 @@ fn late(rng: &mut Rng, call: &Call) -> Option<(&'static str, Fault)> {
 }
 
 /// The bugs.
-pub(crate) static BUGS: [Bug; 11] = [
+pub(crate) static BUGS: [Bug; 12] = [
     rewriting("row 1 without rev", |call| {
         condition(call, "Update", "#META", "imageCount < :imageLimit", &[":rev"])
     }),
@@ -58,6 +58,22 @@ pub(crate) static BUGS: [Bug; 11] = [
     rewriting("no row 5", |call| without_update(call, "tagCount - :one")),
     rewriting("no row 6", |call| without_update(call, "refCount + :one")),
     rewriting("no row 1: images are not counted", |call| without(call, "Update", "#META")),
+    Bug {
+        name: "a new token for each repetition",
+        rewrite: |call| {
+            edit(call, |request| {
+                let token = uuid::Uuid::new_v4().simple().to_string();
+                request.as_object_mut()?.insert("ClientRequestToken".into(), token.into());
+                Some(())
+            })
+        },
+        // Copies so late that a deletion comes before them, on a busy machine too.
+        fault: |rng, call| {
+            let commit = call.operation == "TransactWriteItems" && rng.u8(0..3) == 0;
+            let later = Duration::from_millis(rng.u64(300..1500));
+            commit.then_some(("late copy", Fault::LateCopy(later)))
+        },
+    },
     Bug {
         name: "a lost answer taken for a refusal",
         rewrite: |_| None,
