@@ -9,10 +9,12 @@ mod operation;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::Bytes;
+use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use conflicts::Conflicts;
@@ -34,8 +36,14 @@ pub enum Fault {
     /// The client sees a broken connection at once; the same bytes arrive after this long,
     /// whatever the client does meanwhile. [`Faults::settle`] waits for them.
     LateCopy(Duration),
-    /// Not sent, never answered: the client's time-out decides.
+    /// Not sent, never answered: the client's time-out decides. [`Faults::hung`] tells of it.
     Hang,
+    /// Sent and applied, never answered. [`Faults::hung`] tells of it.
+    HangAfter,
+    /// Sent to a port where nobody listens.
+    Refuse,
+    /// Sent and applied; answered with this status and a page of HTML.
+    Garbage(u16),
     /// Sent and applied; the answer's body ends half-way, short of its `Content-Length`.
     TruncateBody,
     /// Not sent; answered with this error in the service's own shape (a HEAD has no body).
@@ -76,6 +84,8 @@ pub struct Call {
 
 /// What is to happen, and what has happened. Clones share both.
 ///
+/// What has been sent arrives, whatever becomes of the client meanwhile, as over a real network.
+///
 /// For each attempt, the first of these that says something decides: the operation's script, its
 /// [`always`](Faults::always), the [`on_call`](Faults::on_call) hook. Transaction conflicts come on
 /// top of all.
@@ -87,7 +97,9 @@ struct Inner {
     plan: Mutex<Plan>,
     calls: Mutex<Vec<Call>>,
     conflicts: Mutex<Option<Conflicts>>,
-    late_copies: TaskTracker,
+    conflicted: AtomicUsize,
+    hung: Notify,
+    under_way: TaskTracker,
     client: client::PlainHttp,
 }
 
@@ -166,16 +178,28 @@ impl Faults {
         lock(&self.0.calls).iter().filter(|call| call.operation == operation).count()
     }
 
+    /// How many transactions were cancelled because they overlapped with another.
+    #[must_use]
+    pub fn conflicted(&self) -> usize {
+        self.0.conflicted.load(Ordering::Relaxed)
+    }
+
+    /// Waits until an attempt hangs by [`Fault::Hang`], or by [`Fault::HangAfter`] and the service
+    /// has answered.
+    pub async fn hung(&self) {
+        self.0.hung.notified().await;
+    }
+
     /// Forgets the recorded calls.
     pub fn reset_calls(&self) {
         lock(&self.0.calls).clear();
     }
 
-    /// Waits until every [`Fault::LateCopy`] has arrived.
+    /// Waits until all that was sent has been answered, every [`Fault::LateCopy`] included.
     pub async fn settle(&self) {
-        self.0.late_copies.close();
-        self.0.late_copies.wait().await;
-        self.0.late_copies.reopen();
+        self.0.under_way.close();
+        self.0.under_way.wait().await;
+        self.0.under_way.reopen();
     }
 
     /// Records an attempt, and says what happens to it.

@@ -103,6 +103,49 @@ async fn delays_and_hangs_meet_the_clients_time_out() {
 }
 
 #[tokio::test]
+async fn what_was_sent_arrives_whatever_becomes_of_the_client() {
+    let world = World::new().await;
+    for (fault, applied) in [(Fault::Hang, false), (Fault::HangAfter, true)] {
+        tokio::select! {
+            answer = world.put(fault) => panic!("{answer:?}"),
+            () = world.faults.hung() => {}
+        }
+        assert_eq!(world.stored().await, applied);
+        world.remove().await;
+    }
+    // Cut off as soon as it has left.
+    let left = async {
+        while world.faults.count("PutItem") == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        answer = world.put(Fault::DelayAnswer(BLINK)) => panic!("{answer:?}"),
+        () = left => {}
+    }
+    world.faults.settle().await;
+    assert!(world.stored().await);
+    world.stack.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_connection_and_a_page_of_html_are_no_answers() {
+    let world = World::new().await;
+    let error = world.put(Fault::Refuse).await.unwrap_err();
+    assert!(matches!(error, SdkError::DispatchFailure(_)), "{error:?}");
+    assert!(format!("{error:?}").contains("ConnectionRefused"), "{error:?}");
+    assert!(!world.stored().await);
+    for status in [400, 500, 200] {
+        let answer = world.put(Fault::Garbage(status)).await;
+        assert!(answer.is_err_and(|error| error.code().is_none()), "{status}");
+        assert!(world.stored().await);
+        world.remove().await;
+    }
+    world.stack.stop().await;
+}
+
+#[tokio::test]
 async fn a_late_copy_arrives_after_the_client_has_gone_on() {
     let world = World::new().await;
     let error = world.put(Fault::LateCopy(BLINK)).await.unwrap_err();
@@ -272,6 +315,7 @@ async fn a_scripted_cancellation_has_its_reasons() {
     world.faults.script("TransactWriteItems", [Some(cancelled)]);
     let error = transaction(&world.faulted, &["a", "b"]).await.unwrap_err();
     assert_eq!(reasons(error), ["None", "TransactionConflict"]);
+    assert_eq!(world.faults.conflicted(), 0);
     assert!(!world.stored_item("a").await);
     world.stack.stop().await;
 }
@@ -286,6 +330,7 @@ async fn overlapping_transactions_conflict_and_the_later_is_refused() {
     }
     let error = transaction(&world.faulted, &["c", "b"]).await.unwrap_err();
     assert_eq!(reasons(error), ["None", "TransactionConflict"]);
+    assert_eq!(world.faults.conflicted(), 1);
     let read = world.faulted.get_item().table_name("ecr").key("PK", s("b")).key("SK", s("item"));
     read.send().await.unwrap();
     transaction(&world.faulted, &["d"]).await.unwrap();

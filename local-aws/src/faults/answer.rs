@@ -58,6 +58,11 @@ pub(super) fn cancelled<S: AsRef<str>>(codes: &[S]) -> Result<HttpResponse, Conn
     answer(400, "application/x-amz-json-1.0", body.to_string())
 }
 
+/// What a proxy in between would say.
+pub(super) fn page(status: u16) -> Result<HttpResponse, ConnectorError> {
+    answer(status, "text/html", "<html>arn:aws:dynamodb:us-west-2:1:table/ecr</html>".to_owned())
+}
+
 /// The texts of the reasons, from the API reference of `TransactWriteItems`.
 fn message(code: &str) -> Option<&'static str> {
     match code {

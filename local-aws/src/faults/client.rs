@@ -1,5 +1,8 @@
 //! The HTTP client that an SDK is given: plain HTTP, with the faults in front of it.
 
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::atomic::Ordering;
+
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
     SharedHttpConnector,
@@ -90,13 +93,29 @@ impl Faulted {
                 self.send(&call, request).await
             }
             Fault::LateCopy(time) => {
-                self.faults.0.late_copies.clone().spawn(async move {
+                self.faults.0.under_way.clone().spawn(async move {
                     tokio::time::sleep(time).await;
                     let _ = self.send_wholly(&call, request).await;
                 });
                 Err(broken())
             }
-            Fault::Hang => std::future::pending().await,
+            Fault::Hang => self.hang().await,
+            Fault::HangAfter => {
+                self.send_wholly(&call, request).await?;
+                self.hang().await
+            }
+            Fault::Refuse => {
+                let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+                let port = listener.and_then(|listener| listener.local_addr());
+                let port = port.map_err(|error| ConnectorError::io(error.into()))?.port();
+                let nowhere = format!("http://127.0.0.1:{port}/");
+                request.set_uri(nowhere).map_err(|error| ConnectorError::user(error.into()))?;
+                self.inner.call(request).await
+            }
+            Fault::Garbage(status) => {
+                self.send_wholly(&call, request).await?;
+                answer::page(status)
+            }
             Fault::TruncateBody => {
                 let mut answer = self.send(&call, request).await?;
                 let body = collect(answer.take_body()).await?;
@@ -119,20 +138,31 @@ impl Faulted {
         request: HttpRequest,
     ) -> Result<HttpResponse, ConnectorError> {
         let conflicts = lock(&self.faults.0.conflicts).clone();
-        let Some(conflicts) = conflicts else { return self.inner.call(request).await };
         let body = request.body().bytes().unwrap_or_default();
-        match conflicts.begin(&call.operation, body) {
-            Ok(None) => self.inner.call(request).await,
-            Ok(Some((under_way, time))) => {
-                // Half of its time before it takes effect, half after.
-                tokio::time::sleep(time / 2).await;
-                let answer = self.inner.call(request).await;
-                tokio::time::sleep(time / 2).await;
-                drop(under_way);
-                answer
+        let transaction = match conflicts.map(|conflicts| conflicts.begin(&call.operation, body)) {
+            None | Some(Ok(None)) => None,
+            Some(Ok(transaction)) => transaction,
+            Some(Err(reasons)) => {
+                self.faults.0.conflicted.fetch_add(1, Ordering::Relaxed);
+                return answer::cancelled(&reasons);
             }
-            Err(reasons) => answer::cancelled(&reasons),
-        }
+        };
+        let inner = self.inner.clone();
+        let sent = self.faults.0.under_way.spawn(async move {
+            let Some((under_way, time)) = transaction else { return inner.call(request).await };
+            // Half of its time before it takes effect, half after.
+            tokio::time::sleep(time / 2).await;
+            let answer = inner.call(request).await;
+            tokio::time::sleep(time / 2).await;
+            drop(under_way);
+            answer
+        });
+        sent.await.map_err(|error| ConnectorError::other(error.into(), None))?
+    }
+
+    async fn hang(&self) -> Result<HttpResponse, ConnectorError> {
+        self.faults.0.hung.notify_one();
+        std::future::pending().await
     }
 
     /// Sends and reads the answer to its end, so that it is certain that the service has acted.

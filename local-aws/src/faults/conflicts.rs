@@ -14,7 +14,7 @@ pub(super) struct Conflicts {
     under_way: Arc<Mutex<Vec<Transaction>>>,
 }
 
-/// A transaction under way, until this is dropped: with the answer, or with the client's call.
+/// A transaction under way, until this is dropped: with the answer.
 #[derive(Debug)]
 pub(super) struct UnderWay {
     id: Uuid,
