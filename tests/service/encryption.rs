@@ -13,7 +13,7 @@ use crate::harness::*;
 const ARN: &str = "arn:aws:ecr:us-west-2:012345678910:repository/app";
 
 /// A service whose repository `app` encrypts under a new key; the key's ARN.
-async fn encrypted(kind: &str) -> (Service, String) {
+pub(crate) async fn encrypted(kind: &str) -> (Service, String) {
     let service = Service::with(|_| {}).await;
     let key = service.kms.create_key().send().await.unwrap().key_metadata.unwrap().arn.unwrap();
     let settings = json!({ "encryptionConfiguration": { "encryptionType": kind, "kmsKey": key } });
@@ -28,8 +28,8 @@ fn kms_message(code: &str) -> String {
     )
 }
 
-/// Opens a sealed manifest as its documentation says.
-async fn open(service: &Service, sealed: &[u8], digest: &str, length: usize) -> Vec<u8> {
+/// Opens a sealed image manifest of repository `app` as its documentation says.
+pub(crate) async fn open(service: &Service, sealed: &[u8], digest: &str, length: usize) -> Vec<u8> {
     let end = sealed.iter().position(|&byte| byte == b'\n').unwrap();
     let header: Value = serde_json::from_slice(&sealed[..end]).unwrap();
     assert_eq!(header["version"], 1);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayProxyResponse};
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, PutRequest, WriteRequest};
 use aws_sdk_s3::primitives::ByteStream;
 use ecr_put_image::App;
 use ecr_put_image::config::Config;
@@ -162,17 +162,45 @@ impl Service {
 
     pub(crate) async fn stored(&self) -> Stored {
         let options = self.stack.options();
-        let mut pages = self.dynamodb.scan().table_name(&options.table).into_paginator().send();
+        Stored {
+            items: self.items().await,
+            layers: self.objects(&options.layer_bucket).await,
+            bodies: self.objects(&options.manifest_bucket).await,
+        }
+    }
+
+    /// The whole table, sorted by key.
+    pub(crate) async fn items(&self) -> Vec<Item> {
+        let scan = self.dynamodb.scan().table_name(&self.stack.options().table);
+        let mut pages = scan.into_paginator().send();
         let mut items = Vec::new();
         while let Some(page) = pages.next().await {
             items.extend(page.unwrap().items.unwrap_or_default());
         }
         let key = |item: &Item| (s(item, "PK"), s(item, "SK"));
         items.sort_by_key(key);
-        Stored {
-            items,
-            layers: self.objects(&options.layer_bucket).await,
-            bodies: self.objects(&options.manifest_bucket).await,
+        items
+    }
+
+    /// Puts the table back to what it was. What was put into buckets stays.
+    pub(crate) async fn restore(&self, before: &[Item]) {
+        let now = self.items().await;
+        let key = |item: &Item| -> Item {
+            ["PK", "SK"].map(|name| (name.to_owned(), item[name].clone())).into()
+        };
+        let mut writes = Vec::new();
+        for item in now.iter().filter(|item| !before.iter().any(|kept| key(kept) == key(item))) {
+            let delete = DeleteRequest::builder().set_key(Some(key(item))).build().unwrap();
+            writes.push(WriteRequest::builder().delete_request(delete).build());
+        }
+        for item in before.iter().filter(|item| !now.contains(item)) {
+            let put = PutRequest::builder().set_item(Some(item.clone())).build().unwrap();
+            writes.push(WriteRequest::builder().put_request(put).build());
+        }
+        if !writes.is_empty() {
+            let batch = self.dynamodb.batch_write_item();
+            let batch = batch.request_items(&self.stack.options().table, writes);
+            assert!(batch.send().await.unwrap().unprocessed_items.unwrap_or_default().is_empty());
         }
     }
 
@@ -240,24 +268,29 @@ impl Service {
 
     /// Sees that the counts of a repository are those of its items.
     pub(crate) async fn counts_are_exact(&self, repository: &str) {
-        let meta = self.repository_item(repository).await;
-        let partition = format!("R#{}", s(&meta, "repoId"));
-        let items = self.stored().await.items;
-        let within = |prefix: &str| -> Vec<Item> {
-            let is = |item: &&Item| s(item, "PK") == partition && s(item, "SK").starts_with(prefix);
-            items.iter().filter(is).cloned().collect()
-        };
-        let (images, tags) = (within("IMAGE#"), within("TAG#"));
-        assert_eq!(n(&meta, "imageCount"), images.len(), "imageCount");
-        for image in &images {
-            let digest = s(image, "SK").trim_start_matches("IMAGE#").to_owned();
-            let named = tags.iter().filter(|tag| s(tag, "digest") == digest).count();
-            assert_eq!(n(image, "tagCount"), named, "tagCount of {digest}");
-        }
-        for tag in &tags {
-            let sk = format!("IMAGE#{}", s(tag, "digest"));
-            assert!(images.iter().any(|image| s(image, "SK") == sk), "{sk} has a tag");
-        }
+        counts_are_exact(&self.items().await, repository);
+    }
+}
+
+/// Sees that the counts of a repository are those of its items.
+pub(crate) fn counts_are_exact(items: &[Item], repository: &str) {
+    let pk = format!("REPO#{ACCOUNT}#{repository}");
+    let meta = items.iter().find(|item| s(item, "PK") == pk).expect("the repository");
+    let partition = format!("R#{}", s(meta, "repoId"));
+    let within = |prefix: &str| -> Vec<&Item> {
+        let is = |item: &&Item| s(item, "PK") == partition && s(item, "SK").starts_with(prefix);
+        items.iter().filter(is).collect()
+    };
+    let (images, tags) = (within("IMAGE#"), within("TAG#"));
+    assert_eq!(n(meta, "imageCount"), images.len(), "imageCount");
+    for image in &images {
+        let digest = s(image, "SK").trim_start_matches("IMAGE#").to_owned();
+        let named = tags.iter().filter(|tag| s(tag, "digest") == digest).count();
+        assert_eq!(n(image, "tagCount"), named, "tagCount of {digest}");
+    }
+    for tag in &tags {
+        let sk = format!("IMAGE#{}", s(tag, "digest"));
+        assert!(images.iter().any(|image| s(image, "SK") == sk), "{sk} has a tag");
     }
 }
 

@@ -15,6 +15,7 @@ mod second_engine;
 
 mod access;
 mod cost;
+mod crash;
 mod create_repository;
 mod encryption;
 mod indexes;
