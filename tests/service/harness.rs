@@ -33,6 +33,7 @@ pub(crate) struct Service {
     pub(crate) s3: aws_sdk_s3::Client,
     pub(crate) kms: aws_sdk_kms::Client,
     pub(crate) stack: Arc<Stack>,
+    config: Config,
     _second_engine: Option<Arc<SecondEngine>>,
 }
 
@@ -80,7 +81,8 @@ impl Service {
             second_engine::create_table(&dynamodb, &options.table).await;
         }
         Self {
-            app: Arc::new(App::new(config, &stack.faulted_sdk_config(&faults))),
+            app: Arc::new(App::new(config.clone(), &stack.faulted_sdk_config(&faults))),
+            config,
             faults,
             dynamodb,
             s3: aws_sdk_s3::Client::new(&aws),
@@ -92,8 +94,7 @@ impl Service {
 
     /// The same stored things, seen by a process that remembers nothing.
     pub(crate) fn restarted(&self) -> Self {
-        let config = configuration(self.stack.options());
-        let app = App::new(config, &self.stack.faulted_sdk_config(&self.faults));
+        let app = App::new(self.config.clone(), &self.stack.faulted_sdk_config(&self.faults));
         Self { app: Arc::new(app), ..self.clone() }
     }
 
@@ -197,9 +198,9 @@ impl Service {
             let put = PutRequest::builder().set_item(Some(item.clone())).build().unwrap();
             writes.push(WriteRequest::builder().put_request(put).build());
         }
-        if !writes.is_empty() {
+        for writes in writes.chunks(25) {
             let batch = self.dynamodb.batch_write_item();
-            let batch = batch.request_items(&self.stack.options().table, writes);
+            let batch = batch.request_items(&self.stack.options().table, writes.to_vec());
             assert!(batch.send().await.unwrap().unprocessed_items.unwrap_or_default().is_empty());
         }
     }

@@ -1,20 +1,17 @@
-//! Quotas: what is refused at them, and that no race overshoots one.
-
-use futures_util::future::join_all;
-use serde_json::json;
+//! Quotas: what is refused at them. `contention` sees that no race overshoots one.
 
 use crate::harness::*;
 
-const CODE: &str = "LimitExceededException";
+pub(crate) const CODE: &str = "LimitExceededException";
 
-fn full(images: usize) -> String {
+pub(crate) fn full(images: usize) -> String {
     format!(
         "The repository with name 'app' in registry with id '{ACCOUNT}' already has the maximum \
          allowed number of images which is '{images}'"
     )
 }
 
-fn too_many_tags(tag: &str, tags: usize) -> String {
+pub(crate) fn too_many_tags(tag: &str, tags: usize) -> String {
     format!(
         "Adding tag '{tag}' to an image in the repository with name 'app' in registry with id \
          '{ACCOUNT}' exceeds the maximum allowed number of tags per image which is '{tags}'"
@@ -66,42 +63,4 @@ async fn the_quota_of_layers_is_the_operators() {
     let body = request("app", &layers(3), Some("v1"));
     service.refuses(body, "InvalidParameterException", &message).await;
     service.push("app", &layers(2), Some("v1")).await;
-}
-
-#[tokio::test]
-async fn racers_fill_a_repository_exactly() {
-    let service = Service::with_quotas(5, 10, 500).await;
-    for n in 0..12 {
-        service.upload_layers_of("app", &image(&format!("{n}"))).await;
-    }
-    let puts =
-        (0..12).map(|n| {
-            let service = service.clone();
-            async move {
-                service.put(request("app", &image(&format!("{n}")), Some(&format!("{n}")))).await
-            }
-        });
-    let answers = join_all(puts).await;
-    let stored = answers.iter().filter(|answer| answer.status == 200).count();
-    assert_eq!(stored, 5);
-    for answer in answers.iter().filter(|answer| answer.status != 200) {
-        answer.is_refusal(400, CODE, &full(5));
-    }
-    assert_eq!(n(&service.repository_item("app").await, "imageCount"), 5);
-    service.counts_are_exact("app").await;
-}
-
-#[tokio::test]
-async fn racers_fill_an_image_with_tags_exactly() {
-    let service = Service::with_quotas(5, 4, 500).await;
-    service.push("app", &image("a"), None).await;
-    let puts = (0..9).map(|n| {
-        let service = service.clone();
-        async move { service.put(request("app", &image("a"), Some(&format!("t{n}")))).await }
-    });
-    let answers = join_all(puts).await;
-    assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 4);
-    let refused = answers.iter().filter(|answer| answer.json["__type"] == json!(CODE)).count();
-    assert_eq!(refused, 5);
-    service.counts_are_exact("app").await;
 }

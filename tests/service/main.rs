@@ -14,6 +14,7 @@ mod harness;
 mod second_engine;
 
 mod access;
+mod contention;
 mod cost;
 mod crash;
 mod create_repository;

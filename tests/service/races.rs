@@ -229,27 +229,6 @@ async fn a_big_index_is_not_told_of_a_limit_that_never_decided() {
 }
 
 #[tokio::test]
-async fn one_racer_creates_an_immutable_tag() {
-    let service = Service::start().await;
-    service.change_repository("app", "mutability", mode("IMMUTABLE")).await;
-    let images: Vec<String> = (0..8).map(|n| image(&format!("{n}"))).collect();
-    for image in &images {
-        service.upload_layers_of("app", image).await;
-    }
-    let puts = images.iter().map(|image| service.put(request("app", image, Some("v1"))));
-    let answers = join_all(puts).await;
-    let winners: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
-    assert_eq!(winners.len(), 1);
-    let holder = s(&service.tag_item("app", "v1").await.unwrap(), "digest");
-    assert_eq!(winners[0].digest(), holder);
-    for loser in answers.iter().filter(|answer| answer.status != 200) {
-        loser.is_refusal(400, "ImageTagAlreadyExistsException", &tag_immutable("v1"));
-    }
-    assert_eq!(n(&service.repository_item("app").await, "imageCount"), 1);
-    service.counts_are_exact("app").await;
-}
-
-#[tokio::test]
 async fn racers_with_the_same_push_store_it_once() {
     let service = Service::start().await;
     service.upload_layers_of("app", &image("a")).await;

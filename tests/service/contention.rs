@@ -1,0 +1,205 @@
+//! Many calls at once, on one tag or at a quota, where transactions conflict as they do in
+//! DynamoDB.
+//!
+//! `cargo test --release --test service a_thousand_rounds -- --ignored --nocapture`
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures_util::future::join_all;
+use serde_json::Value;
+
+use crate::harness::*;
+use crate::limits::{self, full, too_many_tags};
+
+/// Calls at once, each in a process of its own.
+const RACERS: usize = 32;
+/// How many of them a quota leaves room for.
+const LEFT: usize = 5;
+/// The quotas of images and of tags.
+const QUOTA: usize = 8;
+/// Services that race side by side: most of a race is waiting.
+const LANES: usize = 8;
+
+/// What they race for.
+#[derive(Debug, Clone, Copy)]
+enum Race {
+    ImmutableTag,
+    MutableTag,
+    LastImages,
+    LastTags,
+}
+
+/// What came of a number of rounds.
+#[derive(Debug, Default)]
+struct Tally {
+    stored: usize,
+    refused: usize,
+    /// Eight attempts met eight other writers.
+    given_up: usize,
+    conflicts: usize,
+}
+
+/// An image that needs the one layer that there is.
+fn racer(n: usize) -> String {
+    image("shared") + &" ".repeat(n)
+}
+
+fn digests(answers: &[&Answer]) -> BTreeSet<String> {
+    answers.iter().map(|answer| answer.digest()).collect()
+}
+
+impl Race {
+    async fn service(self) -> Service {
+        let quota = QUOTA as u64;
+        let service = match self {
+            Self::ImmutableTag | Self::MutableTag => Service::start().await,
+            Self::LastImages => Service::with_quotas(quota, 1000, 500).await,
+            Self::LastTags => Service::with_quotas(100_000, quota, 500).await,
+        };
+        service.upload_layers_of("app", &racer(0)).await;
+        match self {
+            Self::MutableTag => {}
+            Self::ImmutableTag => {
+                let value = AttributeValue::S("IMMUTABLE".into());
+                service.change_repository("app", "mutability", value).await;
+            }
+            Self::LastImages => {
+                for n in 0..QUOTA - LEFT {
+                    service.put(request("app", &racer(RACERS + n), None)).await.digest();
+                }
+            }
+            Self::LastTags => {
+                for n in 0..QUOTA - LEFT {
+                    service.put(request("app", &racer(0), Some(&format!("old{n}")))).await.digest();
+                }
+            }
+        }
+        service
+    }
+
+    fn push(self, n: usize) -> Value {
+        match self {
+            Self::ImmutableTag | Self::MutableTag => request("app", &racer(n), Some("v1")),
+            Self::LastImages => request("app", &racer(n), Some(&format!("t{n}"))),
+            Self::LastTags => request("app", &racer(0), Some(&format!("t{n}"))),
+        }
+    }
+
+    async fn rounds(self, rounds: usize) -> Tally {
+        let service = self.service().await;
+        let before = service.items().await;
+        let racers: Vec<Service> = (0..RACERS).map(|_| service.restarted()).collect();
+        service.faults.conflicts(Duration::from_millis(1)..Duration::from_millis(10));
+        let mut tally = Tally::default();
+        for _ in 0..rounds {
+            service.faults.reset_calls();
+            let race = racers.iter().enumerate().map(|(n, racer)| racer.put(self.push(n)));
+            let answers = join_all(race).await;
+            self.judge(&service, &answers, &mut tally).await;
+            service.restore(&before).await;
+        }
+        tally.conflicts = service.faults.conflicted();
+        tally
+    }
+
+    async fn judge(self, service: &Service, answers: &[Answer], tally: &mut Tally) {
+        let items = service.items().await;
+        counts_are_exact(&items, "app");
+        let holding: Vec<&Item> =
+            items.iter().filter(|item| s(item, "SK").starts_with("TAG#")).collect();
+        let images: BTreeSet<String> = items
+            .iter()
+            .filter_map(|item| Some(s(item, "SK").strip_prefix("IMAGE#")?.to_owned()))
+            .collect();
+        let stored: Vec<&Answer> = answers.iter().filter(|answer| answer.status == 200).collect();
+        let failed = answers.iter().filter(|answer| answer.status == 500).count();
+        tally.stored += stored.len();
+        tally.given_up += failed;
+        tally.refused += RACERS - stored.len() - failed;
+
+        let refusals = answers.iter().enumerate().filter(|(_, answer)| answer.status == 400);
+        for answer in answers.iter().filter(|answer| answer.status == 500) {
+            answer.is_server_exception();
+        }
+        if !matches!(self, Self::MutableTag) {
+            assert_eq!(failed, 0, "the race is over long before eight attempts are");
+        }
+        match self {
+            Self::ImmutableTag => {
+                assert_eq!(stored.len(), 1);
+                for (_, answer) in refusals {
+                    answer.is_refusal(400, "ImageTagAlreadyExistsException", &tag_immutable("v1"));
+                }
+                assert_eq!(images, digests(&stored));
+                assert_eq!(s(holding[0], "digest"), stored[0].digest());
+            }
+            Self::MutableTag => {
+                assert_eq!(refusals.count(), 0);
+                assert_eq!(images, digests(&stored), "who gave up wrote nothing");
+                assert_eq!(holding.len(), 1);
+                assert_eq!(s(holding[0], "digest"), last_committed(service, &images));
+            }
+            Self::LastImages => {
+                assert_eq!(stored.len(), LEFT);
+                for (_, answer) in refusals {
+                    answer.is_refusal(400, limits::CODE, &full(QUOTA));
+                }
+                assert_eq!(images.len(), QUOTA);
+                assert!(images.is_superset(&digests(&stored)));
+            }
+            Self::LastTags => {
+                assert_eq!(stored.len(), LEFT);
+                for (n, answer) in refusals {
+                    let message = too_many_tags(&format!("t{n}"), QUOTA);
+                    answer.is_refusal(400, limits::CODE, &message);
+                }
+                assert_eq!((images.len(), holding.len()), (1, QUOTA));
+            }
+        }
+    }
+}
+
+/// Which of these images was committed last. All commits write the repository's item, so no two
+/// that were applied overlapped: they were in the order in which they were sent, and a call's last
+/// one is the one that was applied.
+fn last_committed(service: &Service, stored: &BTreeSet<String>) -> String {
+    let calls = service.faults.calls().into_iter().rev();
+    let mut digests = calls.filter(|call| call.operation == "TransactWriteItems").map(|call| {
+        let body: Value = serde_json::from_slice(&call.body).unwrap();
+        let mut actions = body["TransactItems"].as_array().unwrap().iter();
+        let tag = actions.find(|action| action["Put"]["Item"]["SK"]["S"] == "TAG#v1").unwrap();
+        tag["Put"]["Item"]["digest"]["S"].as_str().unwrap().to_owned()
+    });
+    digests.find(|digest| stored.contains(digest)).unwrap()
+}
+
+async fn race(rounds: usize, lanes: usize) {
+    for race in [Race::ImmutableTag, Race::MutableTag, Race::LastImages, Race::LastTags] {
+        let began = std::time::Instant::now();
+        let tallies = join_all((0..lanes).map(|_| race.rounds(rounds / lanes))).await;
+        let sum = |count: fn(&Tally) -> usize| -> usize { tallies.iter().map(count).sum() };
+        println!(
+            "{race:?}: {rounds} rounds of {RACERS}: {} stored, {} refused, {} given up, {} \
+             conflicts, in {:.0} s",
+            sum(|tally| tally.stored),
+            sum(|tally| tally.refused),
+            sum(|tally| tally.given_up),
+            sum(|tally| tally.conflicts),
+            began.elapsed().as_secs_f64(),
+        );
+        assert!(sum(|tally| tally.conflicts) > rounds, "{race:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_few_rounds_have_one_winner_or_as_many_as_the_quota_leaves() {
+    race(2, 1).await;
+}
+
+#[tokio::test]
+#[ignore = "minutes"]
+async fn a_thousand_rounds_have_one_winner_or_as_many_as_the_quota_leaves() {
+    race(1000, LANES).await;
+}
