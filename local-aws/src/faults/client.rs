@@ -1,7 +1,10 @@
 //! The HTTP client that an SDK is given: plain HTTP, with the faults in front of it.
 
+use std::io;
 use std::net::{Ipv4Addr, TcpListener};
+use std::pin::Pin;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
@@ -13,6 +16,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use axum::body::Bytes;
+use http_body::{Body, Frame};
 
 use super::{Call, Fault, Faults, answer, lock, operation};
 
@@ -119,7 +123,8 @@ impl Faulted {
             Fault::TruncateBody => {
                 let mut answer = self.send(&call, request).await?;
                 let body = collect(answer.take_body()).await?;
-                *answer.body_mut() = SdkBody::from(body.slice(..body.len() / 2));
+                let half = Half(Some(body.slice(..body.len() / 2)));
+                *answer.body_mut() = SdkBody::from_body_1_x(half);
                 Ok(answer)
             }
             Fault::Answer { status, code, message } => answer::error(&call, status, code, message),
@@ -185,6 +190,22 @@ fn copy(request: &HttpRequest) -> Result<HttpRequest, ConnectorError> {
 
 fn broken() -> ConnectorError {
     ConnectorError::io("connection reset by a fault".into())
+}
+
+/// A body whose connection breaks after these bytes.
+struct Half(Option<Bytes>);
+
+impl Body for Half {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let half = self.0.take().map(|half| Ok(Frame::data(half)));
+        Poll::Ready(Some(half.unwrap_or_else(|| Err(io::ErrorKind::UnexpectedEof.into()))))
+    }
 }
 
 /// The path and query of a URL.
