@@ -195,12 +195,10 @@ fn is_conflict(error: &TransactGetItemsError) -> bool {
     let TransactGetItemsError::TransactionCanceledException(cancelled) = error else {
         return false;
     };
-    let mut codes = cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code());
+    let codes = cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code());
+    let mut codes = codes.filter(|&code| code != "None").peekable();
     let temporary = |code| {
-        matches!(
-            code,
-            "None" | "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded"
-        )
+        matches!(code, "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded")
     };
-    !cancelled.cancellation_reasons().is_empty() && codes.all(temporary)
+    codes.peek().is_some() && codes.all(temporary)
 }
