@@ -175,6 +175,7 @@ fn last_committed(service: &Service, stored: &BTreeSet<String>) -> String {
     digests.find(|digest| stored.contains(digest)).unwrap()
 }
 
+#[expect(clippy::print_stdout, reason = "the figures of docs/PROOF.md")]
 async fn race(rounds: usize, lanes: usize) {
     for race in [Race::ImmutableTag, Race::MutableTag, Race::LastImages, Race::LastTags] {
         let began = std::time::Instant::now();

@@ -163,9 +163,21 @@ async fn every_code_of_kms_has_its_answer() {
         assert_eq!(service.faults.count("GenerateDataKey"), asked, "{code}");
         assert_eq!(service.stored().await, before, "{code}");
     }
-    for fault in [Fault::DropBefore, Fault::DropAfter, Fault::TruncateBody] {
+    // No answer of KMS at all.
+    for (fault, asked) in [
+        (Fault::DropBefore, 3),
+        (Fault::DropAfter, 3),
+        (Fault::Refuse, 3),
+        (Fault::TruncateBody, 3),
+        (Fault::Garbage(200), 1),
+        (Fault::Garbage(502), 3),
+        (Fault::Garbage(400), 1),
+    ] {
+        let service = service.restarted();
         service.faults.always("GenerateDataKey", fault.clone());
+        service.faults.reset_calls();
         service.put(request("app", &manifest, Some("v1"))).await.is_server_exception();
+        assert_eq!(service.faults.count("GenerateDataKey"), asked, "{fault:?}");
         assert_eq!(service.stored().await, before, "{fault:?}");
     }
 }
@@ -192,8 +204,15 @@ async fn the_buckets_key_is_the_clients_to_know_and_the_tables_is_not() {
     let big = crate::large::image_of_bytes(100 * 1024);
     service.upload_layers_of("app", &big).await;
     let refused = |status, code| Fault::Answer { status, code, message: "arn:aws:kms:x" };
-    for code in ["KMS.DisabledException", "KMS.NotFoundException", "KMS.KMSInvalidStateException"] {
-        service.faults.always("PutObject", refused(400, code));
+    for (status, code) in [
+        (400, "KMS.DisabledException"),
+        (400, "KMS.NotFoundException"),
+        (400, "KMS.KMSInvalidStateException"),
+        (400, "KMS.ThrottlingException"),
+        (403, "KMS.AccessDeniedException"),
+        (500, "KMS.KMSInternalException"),
+    ] {
+        service.faults.always("PutObject", refused(status, code));
         let before = service.stored().await;
         let answer = service.put(request("app", &big, Some("v1"))).await;
         let kms = &code["KMS.".len()..];

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use local_aws::Fault;
 use serde_json::json;
 
 use crate::harness::*;
@@ -75,19 +76,34 @@ async fn a_manifest_of_4_mib_comes_back_byte_for_byte() {
 
 #[tokio::test]
 async fn a_body_that_is_not_stored_is_not_committed() {
-    use local_aws::Fault;
     let service = Service::start().await;
     let manifest = image_of_bytes(70 * 1024);
     service.upload_layers_of("app", &manifest).await;
-    service.faults.always(
-        "PutObject",
-        Fault::Answer { status: 503, code: "SlowDown", message: "arn:aws:s3:::manifests" },
-    );
-    let before = service.stored().await;
-    service.put(request("app", &manifest, Some("v1"))).await.is_server_exception();
-    assert_eq!(service.faults.count("PutObject"), 3);
-    assert_eq!(service.faults.count("TransactWriteItems"), 0);
-    assert_eq!(service.stored().await, before);
+    let answer = |status, code| Fault::Answer { status, code, message: "arn:aws:s3:::manifests" };
+    let before = service.items().await;
+    for (fault, asked) in [
+        (answer(301, "PermanentRedirect"), 1),
+        (answer(400, "InvalidRequest"), 1),
+        (answer(400, "BadDigest"), 1),
+        (answer(403, "AccessDenied"), 1),
+        (answer(404, "NoSuchBucket"), 1),
+        (answer(400, "RequestTimeout"), 3),
+        (answer(429, "TooManyRequests"), 3),
+        (answer(500, "InternalError"), 3),
+        (answer(503, "SlowDown"), 3),
+        (Fault::Garbage(502), 3),
+        (Fault::DropBefore, 3),
+        (Fault::DropAfter, 3),
+        (Fault::Refuse, 3),
+    ] {
+        let service = service.restarted();
+        service.faults.reset_calls();
+        service.faults.always("PutObject", fault.clone());
+        service.put(request("app", &manifest, Some("v1"))).await.is_server_exception();
+        assert_eq!(service.faults.count("PutObject"), asked, "{fault:?}");
+        assert_eq!(service.faults.count("TransactWriteItems"), 0, "{fault:?}");
+        assert_eq!(service.items().await, before, "{fault:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Layers: which must be there, and what S3 may answer.
 
+use aws_sdk_s3::types::{GlacierJobParameters, RestoreRequest, StorageClass, Tier};
 use local_aws::Fault;
 use serde_json::json;
 
@@ -104,7 +105,6 @@ async fn a_stored_image_is_not_asked_for_its_layers_again() {
 
 #[tokio::test]
 async fn an_archived_layer_is_missing() {
-    use aws_sdk_s3::types::StorageClass;
     let service = Service::start().await;
     service.upload_layers_of("app", &image("a")).await;
     let bucket = &service.stack.options().layer_bucket;
@@ -126,6 +126,29 @@ async fn an_archived_layer_is_missing() {
     }
 }
 
+#[tokio::test]
+async fn an_archived_layer_is_there_once_it_is_restored() {
+    let service = Service::start().await;
+    service.upload_layers_of("app", &image("a")).await;
+    let bucket = &service.stack.options().layer_bucket;
+    let digest = sha256("layer of a");
+    for (tier, there) in [(Tier::Bulk, false), (Tier::Standard, true)] {
+        let key = layer_key("app", &digest);
+        let put = service.s3.put_object().bucket(bucket).key(&key);
+        put.storage_class(StorageClass::Glacier).send().await.unwrap();
+        let how = GlacierJobParameters::builder().tier(tier.clone()).build().unwrap();
+        let days = RestoreRequest::builder().days(1).glacier_job_parameters(how).build();
+        let restore = service.s3.restore_object().bucket(bucket).key(key).restore_request(days);
+        restore.send().await.unwrap();
+        let body = request("app", &image("a"), Some("v1"));
+        if there {
+            assert_eq!(service.put(body).await.status, 200, "{tier}");
+        } else {
+            service.refuses(body, CODE, &layers_not_found(&[&digest])).await;
+        }
+    }
+}
+
 fn refused(status: u16, code: &'static str) -> Fault {
     Fault::Answer { status, code, message: "no" }
 }
@@ -141,7 +164,9 @@ async fn what_s3_answers_decides_whether_it_is_asked_again_and_who_is_to_blame()
         (refused(301, "PermanentRedirect"), 1, false),
         (refused(429, "TooManyRequests"), 3, false),
         (refused(500, "InternalError"), 3, false),
+        (refused(502, "BadGateway"), 3, false),
         (refused(503, "SlowDown"), 3, false),
+        (Fault::Refuse, 3, false),
         (Fault::DropBefore, 3, false),
         (Fault::DropAfter, 3, false),
     ];

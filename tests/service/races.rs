@@ -67,19 +67,6 @@ async fn a_refusal_that_was_true_of_no_instant_is_not_given() {
 }
 
 #[tokio::test]
-async fn a_confirmation_that_meets_a_writer_is_repeated() {
-    let service = Service::start().await;
-    service.push("app", &image("a"), Some("v1")).await;
-    service.change_repository("app", "mutability", mode("IMMUTABLE")).await;
-    service.upload_layers_of("app", &image("b")).await;
-    let conflict = Fault::Cancelled(vec!["TransactionConflict", "None", "None"]);
-    service.faults.script("TransactGetItems", [Some(conflict.clone()), Some(conflict)]);
-    let body = request("app", &image("b"), Some("v1"));
-    service.refuses(body, "ImageTagAlreadyExistsException", &tag_immutable("v1")).await;
-    assert_eq!(service.faults.count("TransactGetItems"), 3);
-}
-
-#[tokio::test]
 async fn the_remembered_repository_is_not_believed() {
     let service = Service::start().await;
     service.push("app", &image("a"), Some("v1")).await;

@@ -3,10 +3,13 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures_util::future::{FutureExt, join_all};
 use local_aws::Fault;
 use serde_json::Value;
 
 use crate::harness::*;
+use crate::log::{listen, logged};
 
 const COMMIT: &str = "TransactWriteItems";
 
@@ -52,95 +55,148 @@ async fn is_stored_once(service: &Service) {
     service.counts_are_exact("app").await;
 }
 
-#[tokio::test]
-async fn a_commit_whose_answer_is_lost_is_sent_again_as_it_was() {
-    for fault in [
-        Fault::DropBefore,
-        Fault::DropAfter,
-        Fault::TruncateBody,
-        Fault::Duplicate,
-        answer(500, "InternalServerError"),
-        answer(503, "ServiceUnavailable"),
-        answer(400, "TransactionInProgressException"),
-        Fault::AnswerAfter { status: 500, code: "InternalServerError", message: "" },
+/// What follows an answer to the commit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Next {
+    /// A new attempt, under a new token.
+    Again,
+    /// The same request, under the same token.
+    Replay,
+    /// `ServerException`.
+    Stop,
+}
+
+/// Actions of the largest kind of transaction: an index takes a tag from an image.
+const ACTIONS: usize = 6;
+
+/// The protocol's table of answers to the commit: what follows one while the outcome is known to be
+/// "not applied", and what once it is unknown.
+fn answers_to_the_commit() -> Vec<(Fault, Next, Next)> {
+    use Next::{Again, Replay, Stop};
+    let mut rows = Vec::new();
+    for (code, known, unknown) in [
+        ("ConditionalCheckFailed", Again, Stop),
+        ("TransactionConflict", Again, Replay),
+        ("ThrottlingError", Again, Replay),
+        ("ProvisionedThroughputExceeded", Again, Replay),
+        ("ValidationError", Stop, Stop),
+        ("ItemCollectionSizeLimitExceeded", Stop, Stop),
+        ("SomethingNew", Stop, Stop),
     ] {
-        let replayed = !matches!(fault, Fault::Duplicate);
-        let (service, answer, _) = push_through([fault.clone()]).await;
-        assert_eq!(answer.digest(), sha256(&image("a")), "{fault:?}");
-        let expected: &[u32] = if replayed { &[0, 0] } else { &[0] };
-        assert_eq!(attempts(&service), expected, "{fault:?}");
-        assert_eq!(service.faults.count("BatchGetItem"), 1, "{fault:?}");
-        is_stored_once(&service).await;
+        for place in 0..ACTIONS {
+            let mut reasons = vec!["None"; ACTIONS];
+            reasons[place] = code;
+            rows.push((Fault::Cancelled(reasons), known, unknown));
+        }
+    }
+    rows.extend([
+        (Fault::Cancelled(vec!["TransactionConflict", "ConditionalCheckFailed"]), Again, Stop),
+        (Fault::Cancelled(vec!["ThrottlingError", "TransactionConflict"]), Again, Replay),
+        (Fault::Cancelled(vec!["TransactionConflict", "SomethingNew"]), Stop, Stop),
+        (Fault::Cancelled(vec!["None"; ACTIONS]), Stop, Stop),
+        (Fault::Cancelled(vec![]), Stop, Stop),
+        (answer(400, "ThrottlingException"), Again, Replay),
+        (answer(400, "RequestLimitExceeded"), Again, Replay),
+        (answer(400, "ProvisionedThroughputExceededException"), Again, Replay),
+        (answer(400, "IdempotentParameterMismatchException"), Stop, Stop),
+        (answer(400, "ValidationException"), Stop, Stop),
+        (answer(400, "AccessDeniedException"), Stop, Stop),
+        (answer(400, "ResourceNotFoundException"), Stop, Stop),
+        (answer(400, "UnrecognizedClientException"), Stop, Stop),
+        (answer(400, "SomethingNew"), Stop, Stop),
+        (answer(400, "TransactionInProgressException"), Replay, Replay),
+        (answer(500, "InternalServerError"), Replay, Replay),
+        (answer(502, "SomethingNew"), Replay, Replay),
+        (answer(503, "ServiceUnavailable"), Replay, Replay),
+        (
+            Fault::AnswerAfter { status: 500, code: "InternalServerError", message: "" },
+            Replay,
+            Replay,
+        ),
+        (Fault::Garbage(200), Replay, Replay),
+        (Fault::Garbage(400), Replay, Replay),
+        (Fault::Garbage(502), Replay, Replay),
+        (Fault::TruncateBody, Replay, Replay),
+        (Fault::DropBefore, Replay, Replay),
+        (Fault::DropAfter, Replay, Replay),
+        (Fault::Refuse, Replay, Replay),
+    ]);
+    rows
+}
+
+#[tokio::test]
+async fn each_answer_to_a_commit_has_what_follows_from_it() {
+    let service = Service::start().await;
+    service.push("app", &image("a"), Some("v1")).await;
+    service.push("app", &image("b"), None).await;
+    let before = service.items().await;
+    let body = request("app", &index(&[&image("a"), &image("b")]), Some("v1"));
+    let digest = service.put(body.clone()).await.digest();
+    let all = lasting(service.items().await);
+    let actions = service.faults.calls().into_iter().rfind(|call| call.operation == COMMIT);
+    let sent: Value = serde_json::from_slice(&actions.unwrap().body).unwrap();
+    assert_eq!(sent["TransactItems"].as_array().unwrap().len(), ACTIONS);
+
+    listen();
+    for (nth, (fault, known, unknown)) in answers_to_the_commit().into_iter().enumerate() {
+        // Lost before or after it was applied: the call cannot tell.
+        let lost = if nth % 2 == 0 { Fault::DropBefore } else { Fault::DropAfter };
+        for (first, next) in [(None, known), (Some(lost), unknown)] {
+            service.restore(&before).await;
+            service.faults.reset_calls();
+            let faults = first.iter().chain([&fault]).cloned().map(Some);
+            service.faults.script(COMMIT, faults);
+            let answer = service.put(body.clone()).await;
+
+            let row = format!("{fault:?} after {first:?}");
+            let unread = usize::from(first.is_some());
+            let mut expected = vec![0; unread + 1];
+            match next {
+                Next::Again => expected.push(1),
+                Next::Replay => expected.push(0),
+                Next::Stop => {}
+            }
+            assert_eq!(attempts(&service), expected, "{row}");
+            let reads = if next == Next::Again { 2 } else { 1 };
+            assert_eq!(service.faults.count("BatchGetItem"), reads, "{row}");
+            let (_, events) = logged();
+            let is_stored = if next == Next::Stop {
+                answer.is_server_exception();
+                let outcome = if first.is_some() { "unknown" } else { "failed" };
+                assert_eq!(events[0]["fields"]["outcome"], outcome, "{row}");
+                first == Some(Fault::DropAfter)
+            } else {
+                assert_eq!(answer.digest(), digest, "{row}");
+                assert_eq!(events[0]["fields"]["outcome"], "ok", "{row}");
+                true
+            };
+            let stored = service.items().await;
+            if is_stored {
+                assert_eq!(lasting(stored), all, "{row}");
+            } else {
+                assert_eq!(stored, before, "{row}");
+            }
+        }
     }
 }
 
 #[tokio::test]
-async fn a_commit_that_was_refused_for_now_starts_again_under_a_new_token() {
-    for fault in [
-        Fault::Cancelled(vec!["None", "ConditionalCheckFailed", "None", "None"]),
-        Fault::Cancelled(vec!["TransactionConflict", "None", "None", "None"]),
-        Fault::Cancelled(vec!["None", "None", "ThrottlingError", "TransactionConflict"]),
-        Fault::Cancelled(vec!["ProvisionedThroughputExceeded", "None", "None", "None"]),
-        answer(400, "ThrottlingException"),
-        answer(400, "RequestLimitExceeded"),
-        answer(400, "ProvisionedThroughputExceededException"),
-    ] {
-        let (service, answer, _) = push_through([fault.clone()]).await;
-        assert_eq!(answer.digest(), sha256(&image("a")), "{fault:?}");
-        assert_eq!(attempts(&service), [0, 1], "{fault:?}");
-        assert_eq!(service.faults.count("BatchGetItem"), 2, "{fault:?}: decided anew");
-        assert_eq!(service.faults.count("HeadObject"), 2, "{fault:?}: the layers were known");
-        is_stored_once(&service).await;
-    }
-}
-
-#[tokio::test]
-async fn our_own_faults_are_not_repeated() {
-    for fault in [
-        Fault::Cancelled(vec!["ValidationError", "None", "None", "None"]),
-        Fault::Cancelled(vec!["ItemCollectionSizeLimitExceeded", "None", "None", "None"]),
-        Fault::Cancelled(vec!["TransactionConflict", "SomethingNew", "None", "None"]),
-        Fault::Cancelled(vec![]),
-        answer(400, "IdempotentParameterMismatchException"),
-        answer(400, "ValidationException"),
-        answer(400, "AccessDeniedException"),
-        answer(400, "ResourceNotFoundException"),
-        answer(400, "SomethingNew"),
-    ] {
-        let (service, answer, before) = push_through([fault.clone()]).await;
-        answer.is_server_exception();
-        assert_eq!(attempts(&service), [0], "{fault:?}");
-        assert_eq!(service.stored().await, before, "{fault:?}");
-    }
-}
-
-#[tokio::test]
-async fn after_a_lost_answer_no_condition_is_believed() {
-    let failed = || Fault::Cancelled(vec!["ConditionalCheckFailed", "None", "None", "None"]);
-    // Applied, lost, and the repetition says that it cannot be: nobody knows.
-    let (service, answer, _) = push_through([Fault::DropAfter, failed()]).await;
-    answer.is_server_exception();
-    assert_eq!(attempts(&service), [0, 0]);
+async fn a_commit_that_arrives_twice_is_applied_once() {
+    let (service, answer, _) = push_through([Fault::Duplicate]).await;
+    assert_eq!(answer.digest(), sha256(&image("a")));
+    assert_eq!(attempts(&service), [0]);
     is_stored_once(&service).await;
-    // The next call sees it.
+}
+
+#[tokio::test]
+async fn after_a_lost_answer_the_next_call_sees_what_was_stored() {
+    let failed = Fault::Cancelled(vec!["ConditionalCheckFailed", "None", "None", "None"]);
+    let (service, answer, _) = push_through([Fault::DropAfter, failed]).await;
+    answer.is_server_exception();
+    is_stored_once(&service).await;
     let message = already_exists(&sha256(&image("a")), Some("v1"));
     let body = request("app", &image("a"), Some("v1"));
     service.refuses(body, "ImageAlreadyExistsException", &message).await;
-
-    let (service, answer, before) = push_through([Fault::DropBefore, failed()]).await;
-    answer.is_server_exception();
-    assert_eq!(service.stored().await, before);
-}
-
-#[tokio::test]
-async fn after_a_lost_answer_conflicts_and_throttles_are_repetitions() {
-    let conflict = Fault::Cancelled(vec!["TransactionConflict", "None", "None", "None"]);
-    let throttle = answer(400, "ThrottlingException");
-    let (service, answer, _) = push_through([Fault::DropAfter, conflict, throttle]).await;
-    assert_eq!(answer.digest(), sha256(&image("a")));
-    assert_eq!(attempts(&service), [0, 0, 0, 0]);
-    assert_eq!(service.faults.count("BatchGetItem"), 1);
-    is_stored_once(&service).await;
 }
 
 #[tokio::test]
@@ -171,26 +227,146 @@ async fn a_call_ends_before_its_invocation_does() {
     }
 }
 
+/// How often a read is tried that always meets this.
+fn answers_to_a_read() -> [(Fault, usize); 18] {
+    [
+        (answer(400, "ThrottlingException"), 4),
+        (answer(400, "RequestLimitExceeded"), 4),
+        (answer(400, "ProvisionedThroughputExceededException"), 4),
+        (answer(500, "InternalServerError"), 4),
+        (answer(502, "SomethingNew"), 4),
+        (answer(503, "ServiceUnavailable"), 4),
+        (Fault::DropBefore, 4),
+        (Fault::DropAfter, 4),
+        (Fault::Refuse, 4),
+        (Fault::TruncateBody, 4),
+        (Fault::Garbage(200), 1),
+        (Fault::Garbage(502), 4),
+        (Fault::Garbage(400), 1),
+        (answer(400, "ValidationException"), 1),
+        (answer(400, "AccessDeniedException"), 1),
+        (answer(400, "ResourceNotFoundException"), 1),
+        (answer(400, "UnrecognizedClientException"), 1),
+        (answer(400, "SomethingNew"), 1),
+    ]
+}
+
+/// A service where a push of image `b` as `v1` is refused, after it has asked all that it can.
+async fn refusing() -> Service {
+    let service = Service::start().await;
+    service.push("app", &image("a"), Some("v1")).await;
+    let immutable = AttributeValue::S("IMMUTABLE".into());
+    service.change_repository("app", "mutability", immutable).await;
+    service
+}
+
 #[tokio::test]
-async fn reads_are_repeated_by_the_sdk_and_then_given_up() {
-    for (operation, faults) in [
-        ("BatchGetItem", answer(500, "InternalServerError")),
-        ("BatchGetItem", answer(400, "ProvisionedThroughputExceededException")),
-        ("BatchGetItem", Fault::DropBefore),
-        ("GetItem", answer(503, "ServiceUnavailable")),
-    ] {
-        let service = Service::start().await.restarted();
-        service.upload_layers_of("app", &image("a")).await;
-        service.faults.reset_calls();
-        service.faults.always(operation, faults.clone());
-        let before = service.stored().await;
-        service.put(request("app", &image("a"), Some("v1"))).await.is_server_exception();
-        assert_eq!(service.faults.count(operation), 4, "{faults:?}");
-        assert_eq!(service.stored().await, before);
-        service.faults.clear();
-        service.faults.script(operation, [Some(faults.clone()), Some(faults)]);
-        assert_eq!(service.put(request("app", &image("a"), Some("v1"))).await.status, 200);
+async fn each_answer_to_a_read_has_what_follows_from_it() {
+    let service = refusing().await;
+    let before = service.stored().await;
+    for operation in ["GetItem", "BatchGetItem", "TransactGetItems"] {
+        for (fault, asked) in answers_to_a_read() {
+            // The SDK's own budget of repetitions is a process's.
+            let service = service.restarted();
+            service.faults.reset_calls();
+            service.faults.always(operation, fault.clone());
+            let answer = service.put(request("app", &image("b"), Some("v1"))).await;
+            answer.is_server_exception();
+            assert_eq!(service.faults.count(operation), asked, "{operation} {fault:?}");
+            assert_eq!(service.faults.count(COMMIT), 0, "{operation} {fault:?}");
+            service.faults.clear();
+        }
     }
+    assert_eq!(service.stored().await, before);
+}
+
+#[tokio::test]
+async fn a_read_that_meets_a_writer_is_repeated_and_no_other_cancellation_is() {
+    let service = refusing().await;
+    let before = service.stored().await;
+    for (code, repeated) in [
+        ("TransactionConflict", true),
+        ("ThrottlingError", true),
+        ("ProvisionedThroughputExceeded", true),
+        ("ValidationError", false),
+        ("SomethingNew", false),
+        ("None", false),
+    ] {
+        for place in 0..3 {
+            let mut reasons = vec!["None"; 3];
+            reasons[place] = code;
+            service.faults.reset_calls();
+            service.faults.script("TransactGetItems", [Some(Fault::Cancelled(reasons))]);
+            let answer = service.put(request("app", &image("b"), Some("v1"))).await;
+            if repeated {
+                answer.is_refusal(400, "ImageTagAlreadyExistsException", &tag_immutable("v1"));
+            } else {
+                answer.is_server_exception();
+            }
+            let asked = 1 + usize::from(repeated);
+            assert_eq!(service.faults.count("TransactGetItems"), asked, "{code} at {place}");
+        }
+    }
+    service.faults.script("TransactGetItems", [Some(Fault::Cancelled(vec![]))]);
+    service.put(request("app", &image("b"), Some("v1"))).await.is_server_exception();
+    assert_eq!(service.stored().await, before);
+}
+
+#[tokio::test]
+async fn what_does_not_answer_in_time_is_asked_again() {
+    let manifest = &crate::large::image_of_bytes(70 * 1024);
+    // Operation, how often it hangs and is asked, and whether the push then succeeds.
+    let rows = [
+        ("GetItem", Fault::Hang, 4, 4, false),
+        ("BatchGetItem", Fault::Hang, 4, 4, false),
+        ("BatchGetItem", Fault::Hang, 1, 2, true),
+        ("HeadObject", Fault::Hang, 2, 4, true),
+        ("HeadObject", Fault::Hang, 6, 6, false),
+        ("GenerateDataKey", Fault::Hang, 3, 3, false),
+        ("GenerateDataKey", Fault::Hang, 1, 2, true),
+        ("PutObject", Fault::Hang, 1, 2, true),
+        ("PutObject", Fault::HangAfter, 1, 2, true),
+        (COMMIT, Fault::Hang, 1, 2, true),
+        (COMMIT, Fault::HangAfter, 2, 3, true),
+    ];
+    let rows = rows.into_iter().map(|(operation, fault, hangs, asked, stored)| async move {
+        let (service, _) = crate::encryption::encrypted("KMS").await;
+        service.upload_layers_of("app", manifest).await;
+        let service = service.restarted();
+        service.faults.reset_calls();
+        service.faults.script(operation, vec![Some(fault); hangs]);
+        let before = service.stored().await;
+        let answer = service.put(request("app", manifest, Some("v1"))).await;
+        assert_eq!(service.faults.count(operation), asked, "{operation}");
+        if stored {
+            assert_eq!(answer.digest(), sha256(manifest), "{operation}");
+            assert_eq!(service.stored().await.bodies.len(), 1, "{operation}");
+            assert!(attempts(&service).iter().all(|&attempt| attempt == 0), "{operation}");
+            service.counts_are_exact("app").await;
+        } else {
+            answer.is_server_exception();
+            assert_eq!(service.stored().await, before, "{operation}");
+        }
+    });
+    join_all(rows.map(FutureExt::boxed_local)).await;
+}
+
+#[tokio::test]
+async fn a_commit_that_has_no_answer_when_the_call_must_end_is_logged_as_unknown() {
+    let service = Service::start().await;
+    service.upload_layers_of("app", &image("a")).await;
+    service.faults.always(COMMIT, Fault::HangAfter);
+    let end = (since_1970() + Duration::from_millis(2_600)).as_millis();
+    let body = request("app", &image("a"), Some("v1"));
+    listen();
+    let event = event("PutImage", ACCOUNT, &body.to_string());
+    service.send_until(event, u64::try_from(end).unwrap()).await.is_server_exception();
+    let (_, events) = logged();
+    assert_eq!(events[0]["fields"]["outcome"], "unknown");
+    service.faults.clear();
+    is_stored_once(&service).await;
+    let message = already_exists(&sha256(&image("a")), Some("v1"));
+    service.refuses(body, "ImageAlreadyExistsException", &message).await;
 }
 
 #[tokio::test]
@@ -204,5 +380,6 @@ async fn a_body_whose_answer_is_lost_is_put_to_the_same_key() {
     let answer = service.put(request("app", &manifest, Some("v1"))).await;
     assert_eq!(answer.digest(), sha256(&manifest));
     assert_eq!(service.faults.count("PutObject"), 2, "and not again for the second attempt");
+    assert_eq!(service.faults.count("HeadObject"), 2, "nor the layers asked for");
     assert_eq!(service.stored().await.bodies.len(), 1);
 }
