@@ -158,6 +158,9 @@ impl Faulted {
             // Half of its time before it takes effect, half after.
             tokio::time::sleep(time / 2).await;
             let answer = inner.call(request).await;
+            if answer.as_ref().is_ok_and(|answer| answer.status().is_success()) {
+                under_way.applied();
+            }
             tokio::time::sleep(time / 2).await;
             drop(under_way);
             answer

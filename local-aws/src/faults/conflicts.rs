@@ -1,17 +1,22 @@
 //! Transactions that overlap on an item, which no local engine refuses.
 
+use std::collections::HashSet;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
 use uuid::Uuid;
+
+use super::lock;
 
 /// The transactions under way.
 #[derive(Clone, Debug)]
 pub(super) struct Conflicts {
     service_time: Range<Duration>,
     under_way: Arc<Mutex<Vec<Transaction>>>,
+    /// The tokens of transactions that were applied.
+    applied: Arc<Mutex<HashSet<String>>>,
 }
 
 /// A transaction under way, until this is dropped: with the answer.
@@ -19,6 +24,8 @@ pub(super) struct Conflicts {
 pub(super) struct UnderWay {
     id: Uuid,
     transactions: Arc<Mutex<Vec<Transaction>>>,
+    token: Option<String>,
+    applied: Arc<Mutex<HashSet<String>>>,
 }
 
 #[derive(Debug)]
@@ -37,11 +44,12 @@ struct Item {
 
 impl Conflicts {
     pub(super) fn new(service_time: Range<Duration>) -> Self {
-        Conflicts { service_time, under_way: Arc::default() }
+        Conflicts { service_time, under_way: Arc::default(), applied: Arc::default() }
     }
 
-    /// Begins a transaction: `None` for any other operation; if an item of it is in another
-    /// transaction and one of both writes, the reason of each action, in order.
+    /// Begins a transaction: `None` for any other operation, and for the repetition of one that was
+    /// applied, which `DynamoDB` answers by its token; if an item of it is in another transaction
+    /// and one of both writes, the reason of each action, in order.
     pub(super) fn begin(
         &self,
         operation: &str,
@@ -52,8 +60,13 @@ impl Conflicts {
             "TransactGetItems" => false,
             _ => return Ok(None),
         };
-        let items = items(body);
-        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let request: Value = serde_json::from_slice(body).unwrap_or_default();
+        let token = request.get("ClientRequestToken").and_then(Value::as_str).map(str::to_owned);
+        if token.as_ref().is_some_and(|token| lock(&self.applied).contains(token)) {
+            return Ok(None);
+        }
+        let items = items(&request);
+        let mut under_way = lock(&self.under_way);
         let clashes = |item: &Item| {
             under_way.iter().any(|other| (writes || other.writes) && other.items.contains(item))
         };
@@ -64,7 +77,8 @@ impl Conflicts {
         }
         let id = Uuid::new_v4();
         under_way.push(Transaction { id, writes, items });
-        let transaction = UnderWay { id, transactions: Arc::clone(&self.under_way) };
+        let transactions = Arc::clone(&self.under_way);
+        let transaction = UnderWay { id, transactions, token, applied: Arc::clone(&self.applied) };
         Ok(Some((transaction, self.draw())))
     }
 
@@ -78,16 +92,21 @@ impl Conflicts {
     }
 }
 
+impl UnderWay {
+    /// Notes that it was applied.
+    pub(super) fn applied(&self) {
+        lock(&self.applied).extend(self.token.clone());
+    }
+}
+
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        let mut transactions = self.transactions.lock().unwrap_or_else(PoisonError::into_inner);
-        transactions.retain(|transaction| transaction.id != self.id);
+        lock(&self.transactions).retain(|transaction| transaction.id != self.id);
     }
 }
 
 /// The item of each action, in order.
-fn items(body: &[u8]) -> Vec<Item> {
-    let request: Value = serde_json::from_slice(body).unwrap_or_default();
+fn items(request: &Value) -> Vec<Item> {
     let actions = request.get("TransactItems").and_then(Value::as_array);
     let actions = actions.into_iter().flatten().filter_map(Value::as_object);
     // Each action is an object of one member: {"Put": {…}}, {"Update": {…}}, {"Get": {…}} …
@@ -112,6 +131,21 @@ mod tests {
         };
         let actions: Vec<_> = keys.iter().map(key).collect();
         serde_json::to_vec(&serde_json::json!({"TransactItems": actions})).unwrap()
+    }
+
+    #[test]
+    fn what_was_applied_is_answered_by_its_token() {
+        let conflicts = Conflicts::new(Duration::ZERO..Duration::from_millis(1));
+        let mut request: Value = serde_json::from_slice(&body("Put", &["a"])).unwrap();
+        request["ClientRequestToken"] = "token".into();
+        let request = serde_json::to_vec(&request).unwrap();
+        let (first, _) = conflicts.begin("TransactWriteItems", &request).unwrap().unwrap();
+        assert!(conflicts.begin("TransactWriteItems", &request).is_err());
+        first.applied();
+        drop(first);
+        let _other = conflicts.begin("TransactGetItems", &body("Get", &["a"])).unwrap();
+        assert!(conflicts.begin("TransactWriteItems", &request).unwrap().is_none());
+        assert!(conflicts.begin("TransactWriteItems", &body("Put", &["a"])).is_err());
     }
 
     #[test]
