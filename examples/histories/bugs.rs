@@ -23,10 +23,12 @@ const fn rewriting(name: &'static str, rewrite: fn(&Call) -> Option<Vec<u8>>) ->
     Bug { name, rewrite, fault: late }
 }
 
-/// Commits come late, so that what they were decided by may have changed.
+/// Commits come late, so that what they were decided by may have changed: a little, and so much that
+/// other calls end before, on a busy machine too.
 fn late(rng: &mut Rng, call: &Call) -> Option<(&'static str, Fault)> {
     let commit = call.operation == "TransactWriteItems" && rng.u8(0..3) > 0;
-    commit.then(|| ("delay", Fault::Delay(Duration::from_millis(rng.u64(0..40)))))
+    let longest = if rng.bool() { 40 } else { 600 };
+    commit.then(|| ("delay", Fault::Delay(Duration::from_millis(rng.u64(0..longest)))))
 }
 
 /// The bugs.

@@ -19,6 +19,8 @@ pub(crate) struct Plan {
     pub(crate) clients: Vec<Vec<Op>>,
     /// How often, in a hundred, a call to a service meets a fault.
     pub(crate) fault_percent: u8,
+    /// The longest that a client waits before a call, in milliseconds.
+    pub(crate) pause: u64,
 }
 
 impl Plan {
@@ -30,13 +32,13 @@ impl Plan {
         Self::fill(seed, rng, (images, tags), (clients, calls), [64, 10, 12, 4])
     }
 
-    /// A few calls in each other's way, of one of five kinds, and reads in between: where a bug
+    /// A few calls in each other's way, of one of six kinds, and reads in between: where a bug
     /// hides least.
     pub(crate) fn draw_crowded(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let images = if matches!(seed % 5, 2 | 3) { 4 } else { rng.usize(2..=4) };
+        let images = if matches!(seed % 6, 2 | 3) { 4 } else { rng.usize(2..=4) };
         let put = |image, tag| Op::Put { image, tag: Some(tag) };
-        let (first, clients) = match seed % 5 {
+        let (first, clients) = match seed % 6 {
             // One image, more tags than it may have.
             0 => (vec![], (0..4).map(|tag| vec![put(0, tag)]).collect()),
             // An image that goes as soon as it came.
@@ -51,21 +53,24 @@ impl Plan {
                 let first = if rng.bool() { vec![put(0, 0)] } else { vec![put(0, 1)] };
                 (first, vec![vec![put(1, 0)], vec![put(2, 0)], vec![Op::Read]])
             }
-            // A tag that moves, while it becomes immutable or an image goes.
-            _ => {
+            // A tag that moves, while it becomes immutable.
+            4 => {
                 let mut first = vec![put(0, 0)];
                 first.extend(rng.bool().then_some(Op::Put { image: 1, tag: None }));
+                let set = vec![Op::SetMutability { immutable: true }, Op::Read];
+                (first, vec![vec![put(1, 0)], set])
+            }
+            // A tag that moves, while an image goes.
+            _ => {
                 let plan = Self::fill(seed, rng.fork(), (images, 1), (2, 3), [60, 0, 0, 0]);
                 let mut clients = plan.clients;
                 clients.push(vec![put(1, 0)]);
-                clients.push(match rng.u8(0..3) {
-                    0 => vec![Op::DeleteImage(rng.usize(0..images)), Op::Read],
-                    _ => vec![Op::SetMutability { immutable: true }, Op::Read],
-                });
-                (first, clients)
+                clients.push(vec![Op::DeleteImage(rng.usize(0..images)), Op::Read]);
+                (vec![put(0, 0)], clients)
             }
         };
-        Self { seed, images, first, clients, fault_percent: 5 }
+        // Pauses longer than a push, which is slow on a busy machine: settings must change within one.
+        Self { seed, images, first, clients, fault_percent: 5, pause: 120 }
     }
 
     fn fill(
@@ -85,7 +90,7 @@ impl Plan {
             }
         }
         clients.retain(|calls| !calls.is_empty());
-        Self { seed, images, first: Vec::new(), clients, fault_percent: 20 }
+        Self { seed, images, first: Vec::new(), clients, fault_percent: 20, pause: 12 }
     }
 
     /// Every plan with one call less.

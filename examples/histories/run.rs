@@ -69,10 +69,10 @@ pub(crate) async fn run(
     let counts = Arc::new(Mutex::new(Counts::default()));
     history.let_faults_loose(plan, bug, &counts);
 
-    history.client(&plan.first, Rng::with_seed(plan.seed)).await?;
+    history.client(&plan.first, plan.pause, Rng::with_seed(plan.seed)).await?;
     let clients = plan.clients.iter().zip(0_u64..).map(|(calls, client)| {
         let rng = Rng::with_seed(plan.seed.wrapping_mul(31).wrapping_add(client));
-        history.client(calls, rng)
+        history.client(calls, plan.pause, rng)
     });
     for ended in join_all(clients).await {
         ended?;
@@ -195,10 +195,10 @@ impl History {
         self.faults.conflicts(Duration::ZERO..Duration::from_millis(4));
     }
 
-    async fn client(&self, calls: &[Op], mut rng: Rng) -> Result<(), Failed> {
+    async fn client(&self, calls: &[Op], pause: u64, mut rng: Rng) -> Result<(), Failed> {
         let mut thread = self.threads.fetch_add(1, Ordering::Relaxed);
         for op in calls {
-            tokio::time::sleep(Duration::from_millis(rng.u64(0..12))).await;
+            tokio::time::sleep(Duration::from_millis(rng.u64(0..pause))).await;
             self.invoke(thread, op);
             let ret = self.perform(op).await?;
             if ret.is_none() {
