@@ -5,14 +5,14 @@
 //! API Gateway's own 502, which no ECR client can read.
 
 use std::convert::Infallible;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayProxyResponse};
 use aws_lambda_events::encodings::Body;
 use aws_lambda_events::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use lambda_runtime::{Context, LambdaEvent};
+use lambda_runtime::LambdaEvent;
 use serde::{Deserialize, Deserializer};
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
@@ -21,6 +21,7 @@ use uuid::Uuid;
 use crate::App;
 use crate::access::Caller;
 use crate::call::{Call, CallLog};
+use crate::clock::{since_1970, time_left};
 use crate::create_repository::create_repository;
 use crate::error::{Error, Failure};
 use crate::names::RegistryId;
@@ -33,10 +34,6 @@ const MAX_PAYLOAD: usize = 6_291_556;
 
 /// The longest that a call may take. The function's time-out is 28 s, and API Gateway's 29.
 const SOFT_DEADLINE: Duration = Duration::from_secs(24);
-/// Milliseconds since 1970: no deadline of an invocation is as early.
-const YEAR_2001: u64 = 1_000_000_000_000;
-/// What the invocation's own deadline must leave for the answer.
-const MARGIN: Duration = Duration::from_secs(2);
 
 /// The actions of the ECR API that this function serves.
 #[derive(Debug, Clone, Copy)]
@@ -97,7 +94,7 @@ pub async fn handle(
         (None, _) => Err(Error::UnknownOperation),
         (Some(_), Err(error)) => Err(error),
         (Some(action), Ok(body)) => {
-            let deadline = began + time_left(&context, now);
+            let deadline = began + time_left(context.deadline, now, SOFT_DEADLINE);
             let answer = timeout_at(deadline, action.run(app, &mut call, body)).await;
             answer.unwrap_or_else(|_| Err(Failure::new("answering before the deadline").into()))
         }
@@ -147,22 +144,6 @@ fn request_id(given: Option<String>) -> String {
     given
         .filter(|id| !id.is_empty() && HeaderValue::from_str(id).is_ok())
         .unwrap_or_else(|| Uuid::new_v4().to_string())
-}
-
-#[expect(clippy::disallowed_methods, reason = "the one place where a call learns the time")]
-fn since_1970() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
-}
-
-/// Until when the call must be answered, from now.
-fn time_left(context: &Context, now: Duration) -> Duration {
-    // Lambda always sets the deadline, as a time. A zero comes from tests, and `cargo lambda watch`
-    // gives a duration.
-    if context.deadline < YEAR_2001 {
-        return SOFT_DEADLINE;
-    }
-    let invocation = Duration::from_millis(context.deadline).saturating_sub(now);
-    SOFT_DEADLINE.min(invocation.saturating_sub(MARGIN))
 }
 
 /// Who signed the request. Not `requestContext.accountId`: that is the API's owner.
@@ -236,22 +217,6 @@ fn envelope_len(request_id: &str) -> usize {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    #[test]
-    fn the_deadline_leaves_two_seconds_of_the_invocations_own() {
-        let now = Duration::from_secs(2_000_000_000);
-        let left = |deadline_s: u64| {
-            let mut context = Context::default();
-            context.deadline = deadline_s * 1000;
-            time_left(&context, now)
-        };
-        assert_eq!(left(0), SOFT_DEADLINE);
-        assert_eq!(left(2_000_000_028), SOFT_DEADLINE);
-        assert_eq!(left(2_000_000_010), Duration::from_secs(8));
-        assert_eq!(left(2_000_000_001), Duration::ZERO);
-        assert_eq!(left(1_999_999_999), Duration::ZERO);
-        assert_eq!(left(600), SOFT_DEADLINE, "a duration, as cargo-lambda gives it");
-    }
 
     proptest! {
         #[test]

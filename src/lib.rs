@@ -19,6 +19,7 @@ pub mod access;
 pub mod backoff;
 pub mod bodies;
 pub mod call;
+pub mod clock;
 pub mod config;
 pub mod create_repository;
 pub mod data_key;
