@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::access::Caller;
-use crate::error::Error;
+use crate::error::{Error, causes};
 use crate::names::{Digest, ImageTag, RegistryId, Repository, RepositoryName};
 
 /// What the edge knows of a call, and what the call leaves for the log.
@@ -93,7 +93,7 @@ impl Call {
                     outcome,
                     error_code = error.map(Error::code),
                     aws_error_code = error.and_then(Error::aws_code),
-                    cause = error.map(causes),
+                    cause = error.map(|error| causes(error)),
                     "call"
                 )
             };
@@ -108,23 +108,6 @@ impl Call {
 
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The most bytes of a cause that are logged: all of any failure of ours, but not the digests of
-/// 28,000 missing children.
-const CAUSE_BYTES: usize = 16 * 1024;
-
-/// An error's message and those of all its sources.
-fn causes(error: &Error) -> String {
-    let mut chain = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        chain.push_str(": ");
-        chain.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    chain.truncate(chain.floor_char_boundary(CAUSE_BYTES));
-    chain
 }
 
 /// The facts of a call, gathered on its way. A fact that the call never got to stays out of the

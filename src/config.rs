@@ -34,14 +34,9 @@ impl Config {
     /// # Errors
     /// Every variable that is missing or malformed.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let variable = |name| variable(name).filter(|value| !value.is_empty());
+        let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let mut faults = Vec::new();
-        let mut required = |name| {
-            variable(name).unwrap_or_else(|| {
-                faults.push(format!("{name} is not set"));
-                String::new()
-            })
-        };
+        let mut required = |name| required(&variable, name, &mut faults);
         let region = required("AWS_REGION");
         let table = required("TABLE_NAME");
         let layer_bucket = required("LAYER_BUCKET");
@@ -84,6 +79,43 @@ impl Config {
             quotas,
         })
     }
+}
+
+/// What the sweeper is told: `TABLE_NAME` and `MANIFEST_BUCKET`, as in [`Config`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SweeperConfig {
+    /// `TABLE_NAME`.
+    pub table: String,
+    /// `MANIFEST_BUCKET`.
+    pub manifest_bucket: String,
+}
+
+impl SweeperConfig {
+    /// Reads it as [`Config::read`] does.
+    ///
+    /// # Errors
+    /// Every variable that is missing.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let mut faults = Vec::new();
+        let table = required(&variable, "TABLE_NAME", &mut faults);
+        let manifest_bucket = required(&variable, "MANIFEST_BUCKET", &mut faults);
+        if !faults.is_empty() {
+            return Err(ConfigError(faults));
+        }
+        Ok(Self { table, manifest_bucket })
+    }
+}
+
+fn required(
+    variable: impl Fn(&str) -> Option<String>,
+    name: &str,
+    faults: &mut Vec<String>,
+) -> String {
+    variable(name).unwrap_or_else(|| {
+        faults.push(format!("{name} is not set"));
+        String::new()
+    })
 }
 
 #[cfg(test)]

@@ -235,6 +235,24 @@ impl Error {
     }
 }
 
+/// The most bytes of a cause that are logged: all of any failure of ours, but not the digests of
+/// 28,000 missing children.
+const CAUSE_BYTES: usize = 16 * 1024;
+
+/// For the log: an error's message and those of all its sources.
+#[must_use]
+pub fn causes(error: &dyn std::error::Error) -> String {
+    let mut chain = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        chain.push_str(": ");
+        chain.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    chain.truncate(chain.floor_char_boundary(CAUSE_BYTES));
+    chain
+}
+
 fn list(digests: &[Digest]) -> String {
     digests.iter().map(Digest::as_str).collect::<Vec<_>>().join(", ")
 }

@@ -7,7 +7,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Config;
 use aws_sdk_s3::config::interceptors::InterceptorContext;
 use aws_sdk_s3::config::retry::{ClassifyRetry, RetryAction};
-use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::types::StorageClass;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -58,11 +58,7 @@ impl Layers {
             Err(SdkError::ServiceError(answer)) if answer.raw().status().as_u16() == 404 => {
                 Ok(false)
             }
-            Err(error) => Err(Failure {
-                doing: "looking for a layer",
-                aws_code: error.code().map(str::to_owned),
-                source: Some(error.into()),
-            }),
+            Err(error) => Err(failure("looking for a layer", error)),
         }
     }
 }
@@ -89,6 +85,15 @@ pub(crate) fn client_config(aws: &SdkConfig, attempt: Duration) -> Config {
         .retry_config(sdk::retries(3, Duration::from_millis(50)))
         .timeout_config(sdk::timeouts(attempt))
         .build()
+}
+
+/// What S3 did not do.
+pub(crate) fn failure<E>(doing: &'static str, error: SdkError<E>) -> Failure
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let aws_code = error.code().map(str::to_owned);
+    Failure { doing, aws_code, source: Some(error.into()) }
 }
 
 /// S3 throttles with 429, too, and an answer to HEAD has no body to name a code in, which is what

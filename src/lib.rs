@@ -32,6 +32,7 @@ pub mod names;
 pub mod put_image;
 pub mod repository;
 mod sdk;
+pub mod sweeper;
 pub mod table;
 
 use aws_config::SdkConfig;

@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::operation::transact_get_items::{
     TransactGetItemsError, TransactGetItemsOutput,
 };
-use aws_sdk_dynamodb::types::{Get, KeysAndAttributes, ReturnConsumedCapacity, TransactGetItem};
+use aws_sdk_dynamodb::types::{AttributeValue, Get, KeysAndAttributes, ReturnConsumedCapacity, TransactGetItem};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::items::{self, Item, image_key, repository_key, tag_key};
@@ -37,6 +37,26 @@ impl Table {
         let answer = get.set_key(Some(repository_key(repository))).send().await;
         let answer = answer.map_err(|error| failure("reading a repository", error))?;
         answer.item().map(RepositoryRecord::from_item).transpose()
+    }
+
+    /// The key of the body that an image's item refers to, read consistently; `None` where there is
+    /// no such image, or its manifest stands in the table.
+    ///
+    /// # Errors
+    /// The read failed, retries included.
+    pub async fn body_key(
+        &self,
+        repo_id: &str,
+        digest: &Digest,
+    ) -> Result<Option<String>, Failure> {
+        let get = self.client.get_item().table_name(&self.name).consistent_read(true);
+        let answer = get.set_key(Some(image_key(repo_id, digest))).send().await;
+        let item = answer.map_err(|error| failure("reading an image", error))?.item;
+        match item.and_then(|mut item| item.remove("bodyKey")) {
+            None => Ok(None),
+            Some(AttributeValue::S(key)) => Ok(Some(key)),
+            Some(_) => Err(Failure::new("reading an image's item")),
+        }
     }
 
     /// Reads what decides about a push: the repository, the tag, the image and, up to

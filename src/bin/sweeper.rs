@@ -1,0 +1,44 @@
+//! The sweeper's composition root: environment → configuration → clients → a run a schedule's event.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use aws_config::BehaviorVersion;
+use ecr_put_image::clock::{since_1970, time_left};
+use ecr_put_image::config::SweeperConfig;
+use ecr_put_image::sweeper::{SWEPT_AFTER, Sweeper};
+use lambda_runtime::{Error, LambdaEvent, service_fn, tracing};
+use serde::de::IgnoredAny;
+use tokio::time::Instant;
+
+/// Lambda's longest time-out.
+const LONGEST: Duration = Duration::from_secs(15 * 60);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    tracing::init_default_subscriber();
+    #[expect(clippy::disallowed_methods, reason = "the environment is read here, once")]
+    let config = match SweeperConfig::read(|name| std::env::var(name).ok()) {
+        Ok(config) => config,
+        Err(faults) => {
+            tracing::error!("{faults}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let aws = aws_config::load_defaults(BehaviorVersion::v2026_01_12()).await;
+    let sweeper = Sweeper::new(config, &aws);
+    // A schedule's event says nothing that is needed.
+    let handler = service_fn(|event: LambdaEvent<IgnoredAny>| {
+        let now = since_1970();
+        let deadline = Instant::now() + time_left(event.context.deadline, now, LONGEST);
+        let run = sweeper.sweep(now.saturating_sub(SWEPT_AFTER), deadline);
+        async { run.await.map_err(Error::from) }
+    });
+    match lambda_runtime::run(handler).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
