@@ -108,7 +108,7 @@ impl SweeperConfig {
 }
 
 fn required(
-    variable: impl Fn(&str) -> Option<String>,
+    variable: &impl Fn(&str) -> Option<String>,
     name: &str,
     faults: &mut Vec<String>,
 ) -> String {

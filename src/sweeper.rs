@@ -25,7 +25,7 @@ use crate::error::{Failure, causes};
 use crate::table::Table;
 
 /// How old a body must be.
-pub const SWEPT_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+pub const SWEPT_AFTER: Duration = Duration::from_hours(24);
 
 /// Bodies that are looked at together.
 const AT_ONCE: usize = 32;

@@ -12,7 +12,7 @@ use serde::de::IgnoredAny;
 use tokio::time::Instant;
 
 /// Lambda's longest time-out.
-const LONGEST: Duration = Duration::from_secs(15 * 60);
+const LONGEST: Duration = Duration::from_mins(15);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

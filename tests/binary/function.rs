@@ -1,4 +1,4 @@
-//! The function's process. It ends with the test.
+//! A function's process. It ends with the test.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -27,10 +27,20 @@ impl Function {
 
     /// The same, with more variables, or others.
     pub(crate) async fn start_with(stack: &Stack, environment: &[(&str, &str)]) -> Self {
+        let mut command = command(stack);
+        command.envs(environment.iter().copied());
+        Self::spawn(command).await
+    }
+
+    /// The stack's other function.
+    pub(crate) async fn start_sweeper(stack: &Stack) -> Self {
+        Self::spawn(sweeper_command(stack)).await
+    }
+
+    async fn spawn(mut command: Command) -> Self {
         let runtime_api = RuntimeApi::start().await;
-        let mut process = command(stack)
+        let mut process = command
             .env("AWS_LAMBDA_RUNTIME_API", runtime_api.address.to_string())
-            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -45,10 +55,14 @@ impl Function {
     }
 
     pub(crate) async fn answer_within(&self, timeout: Duration, event: &Value) -> Value {
-        match self.runtime_api.invoke(event.to_string(), timeout).await {
+        match self.invoke(timeout, event).await {
             Outcome::Response(answer) => answer,
             Outcome::Error(error) => panic!("the function failed: {error}"),
         }
+    }
+
+    pub(crate) async fn invoke(&self, timeout: Duration, event: &Value) -> Outcome {
+        self.runtime_api.invoke(event.to_string(), timeout).await
     }
 
     /// A call that has to succeed; its body.
@@ -73,10 +87,21 @@ impl Drop for Function {
     }
 }
 
-/// The binary in Lambda's environment.
+/// The function's binary in Lambda's environment.
 pub(crate) fn command(stack: &Stack) -> Command {
+    let mut command = lambda(env!("CARGO_BIN_EXE_ecr-put-image"), stack);
+    command.env("LAYER_BUCKET", &stack.options().layer_bucket);
+    command
+}
+
+/// The sweeper's.
+pub(crate) fn sweeper_command(stack: &Stack) -> Command {
+    lambda(env!("CARGO_BIN_EXE_sweeper"), stack)
+}
+
+fn lambda(binary: &str, stack: &Stack) -> Command {
     let options = stack.options();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ecr-put-image"));
+    let mut command = Command::new(binary);
     command.env_clear().envs([
         ("AWS_LAMBDA_FUNCTION_NAME", "ecr-put-image"),
         ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
@@ -92,7 +117,6 @@ pub(crate) fn command(stack: &Stack) -> Command {
         ("AWS_ENDPOINT_URL_S3", &stack.s3_url()),
         ("AWS_ENDPOINT_URL_KMS", &stack.kms_url()),
         ("TABLE_NAME", &options.table),
-        ("LAYER_BUCKET", &options.layer_bucket),
         ("MANIFEST_BUCKET", &options.manifest_bucket),
     ]);
     command

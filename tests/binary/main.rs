@@ -1,4 +1,4 @@
-//! The binary that is deployed, as Lambda runs it: a process that fetches events from the Runtime
+//! The binaries that are deployed, as Lambda runs them: a process that fetches events from the Runtime
 //! API and posts answers to it, here an emulation of that API in front of the embedded stack.
 
 #![expect(
@@ -15,3 +15,4 @@ mod runtime_api;
 
 mod events;
 mod process;
+mod sweeper;

@@ -31,4 +31,5 @@ mod parameters;
 mod push_events;
 mod races;
 mod retries;
+mod sweeper;
 mod wire;
