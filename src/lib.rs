@@ -12,6 +12,8 @@
 //! 4. [`error`]: what the API answers when it does not do what was asked; [`call`]: what the log
 //!    says.
 //!
+//! Beside it stands [`sweeper`], a function of its own: it deletes the bodies that no image refers to.
+//!
 //! Steps 2's parts and [`error`] are the core: no SDK, no clock, no environment. `docs/SEMANTICS.md`
 //! says what the whole promises.
 

@@ -12,10 +12,12 @@ mod plan;
 mod run;
 #[path = "../examples/histories/spec.rs"]
 mod spec;
+#[path = "../examples/histories/sweeping.rs"]
+mod sweeping;
 #[path = "../examples/histories/writers.rs"]
 mod writers;
 
-use bugs::{BUGS, Bug};
+use bugs::{BUGS, Bug, Culprit};
 use futures_util::stream::{self, StreamExt as _};
 use local_aws::{Options, Stack};
 use plan::Plan;
@@ -63,6 +65,9 @@ async fn three_hundred_histories_are_linearizable() {
     ] {
         assert!(counts.answers.contains_key(answer), "{answer}: {:?}", counts.answers);
     }
+    let swept = |kind| counts.swept.get(kind).copied().unwrap_or(0);
+    assert!(swept("orphans deleted while calls went on") > 0, "{:?}", counts.swept);
+    assert!(swept("referenced bodies seen and kept") > 0, "{:?}", counts.swept);
     stack.stop().await;
 }
 
@@ -72,7 +77,11 @@ async fn every_planted_bug_is_found() {
     for bug in &BUGS {
         let mut found = None;
         let mut seen = 0;
-        run_all(&stack, (0..2_000).map(Plan::draw_crowded), Some(bug), |seed, outcome| {
+        let draw = match bug.culprit {
+            Culprit::Push => Plan::draw_crowded,
+            Culprit::Sweeper | Culprit::HurriedSweeper => Plan::draw_swept,
+        };
+        run_all(&stack, (0..2_000).map(draw), Some(bug), |seed, outcome| {
             seen += 1;
             found = outcome.violation.map(|violation| (seed, violation));
             found.is_none()

@@ -1,6 +1,6 @@
 //! What template.yaml promises of its functions' roles.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use serde_yaml_ng::Value;
 

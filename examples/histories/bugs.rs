@@ -9,10 +9,20 @@ use fastrand::Rng;
 use local_aws::{Call, Fault};
 use serde_json::Value;
 
+/// Whose bug it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Culprit {
+    Push,
+    Sweeper,
+    /// A sweeper that does not ask how old a body is.
+    HurriedSweeper,
+}
+
 /// A planted bug.
 #[derive(Debug)]
 pub(crate) struct Bug {
     pub(crate) name: &'static str,
+    pub(crate) culprit: Culprit,
     /// The body that is sent instead.
     pub(crate) rewrite: fn(&Call) -> Option<Vec<u8>>,
     /// A fault that the bug brings with it.
@@ -20,7 +30,7 @@ pub(crate) struct Bug {
 }
 
 const fn rewriting(name: &'static str, rewrite: fn(&Call) -> Option<Vec<u8>>) -> Bug {
-    Bug { name, rewrite, fault: late }
+    Bug { name, culprit: Culprit::Push, rewrite, fault: late }
 }
 
 /// Commits come late, so that what they were decided by may have changed: a little, and so much that
@@ -32,7 +42,7 @@ fn late(rng: &mut Rng, call: &Call) -> Option<(&'static str, Fault)> {
 }
 
 /// The bugs.
-pub(crate) static BUGS: [Bug; 12] = [
+pub(crate) static BUGS: [Bug; 14] = [
     rewriting("row 1 without rev", |call| {
         condition(call, "Update", "#META", "imageCount < :imageLimit", &[":rev"])
     }),
@@ -62,6 +72,7 @@ pub(crate) static BUGS: [Bug; 12] = [
     rewriting("no row 1: images are not counted", |call| without(call, "Update", "#META")),
     Bug {
         name: "a new token for each repetition",
+        culprit: Culprit::Push,
         rewrite: |call| {
             edit(call, |request| {
                 let token = uuid::Uuid::new_v4().simple().to_string();
@@ -78,6 +89,7 @@ pub(crate) static BUGS: [Bug; 12] = [
     },
     Bug {
         name: "a lost answer taken for a refusal",
+        culprit: Culprit::Push,
         rewrite: |_| None,
         fault: |rng, call| {
             let commit = call.operation == "TransactWriteItems" && rng.u8(0..5) == 0;
@@ -85,6 +97,23 @@ pub(crate) static BUGS: [Bug; 12] = [
                 Fault::AnswerAfter { status: 400, code: "ThrottlingException", message: "" };
             commit.then_some(("throttled after", refused))
         },
+    },
+    Bug {
+        name: "the sweeper does not ask how old a body is",
+        culprit: Culprit::HurriedSweeper,
+        rewrite: |_| None,
+        fault: |_, _| None,
+    },
+    Bug {
+        name: "the sweeper asks for another item than the image's",
+        culprit: Culprit::Sweeper,
+        rewrite: |call| {
+            let key = call.body.windows(6).position(|bytes| bytes == b"IMAGE#")?;
+            let mut body = call.body.to_vec();
+            body.get_mut(key..key + 5)?.copy_from_slice(b"image");
+            Some(body)
+        },
+        fault: |_, _| None,
     },
 ];
 

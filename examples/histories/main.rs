@@ -10,13 +10,14 @@ mod bugs;
 mod plan;
 mod run;
 mod spec;
+mod sweeping;
 mod writers;
 
 use std::error::Error;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use bugs::BUGS;
+use bugs::{BUGS, Culprit};
 use futures_util::stream::{self, StreamExt as _};
 use local_aws::{Options, Stack};
 use plan::Plan;
@@ -90,6 +91,10 @@ async fn histories() -> Result<bool, Box<dyn Error + Send + Sync>> {
     for (kind, count) in &counts.faults {
         println!("  {count:>8} {kind}");
     }
+    println!("sweeper, in one history of four:");
+    for (kind, count) in &counts.swept {
+        println!("  {count:>8} {kind}");
+    }
     println!("in {:.0} s", began.elapsed().as_secs_f64());
     Ok(true)
 }
@@ -101,7 +106,11 @@ async fn hunt(seed: u64, count: u64) -> Result<bool, Box<dyn Error + Send + Sync
     for bug in &BUGS {
         let mut found = None;
         for (nth, seed) in (1..).zip(seed..seed + count) {
-            let outcome = run(&stack, &Plan::draw_crowded(seed), Some(bug)).await?;
+            let plan = match bug.culprit {
+                Culprit::Push => Plan::draw_crowded(seed),
+                Culprit::Sweeper | Culprit::HurriedSweeper => Plan::draw_swept(seed),
+            };
+            let outcome = run(&stack, &plan, Some(bug)).await?;
             if let Some(violation) = outcome.violation {
                 found = Some((nth, violation));
                 break;

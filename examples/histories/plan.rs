@@ -19,17 +19,31 @@ pub(crate) struct Plan {
     pub(crate) clients: Vec<Vec<Op>>,
     /// How often, in a hundred, a call to a service meets a fault.
     pub(crate) fault_percent: u8,
+    /// Whether manifests are large enough for S3, and a sweeper looks after them.
+    pub(crate) swept: bool,
     /// The longest that a client waits before a call, in milliseconds.
     pub(crate) pause: u64,
 }
 
 impl Plan {
-    /// 4–12 calls of 3–6 clients, on 1–3 tags and 2–4 images.
+    /// 4–12 calls of 3–6 clients, on 1–3 tags and 2–4 images; one plan of four is swept.
     pub(crate) fn draw(seed: u64) -> Self {
+        if seed % 4 == 3 {
+            return Self::draw_swept(seed);
+        }
         let mut rng = Rng::with_seed(seed);
         let (images, tags) = (rng.usize(2..=4), rng.usize(1..=3));
         let (clients, calls) = (rng.usize(3..=6), rng.usize(4..=12));
         Self::fill(seed, rng, (images, tags), (clients, calls), [64, 10, 12, 4])
+    }
+
+    /// The same, with more deletions and as slow as a clock that counts in seconds asks for.
+    pub(crate) fn draw_swept(seed: u64) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let (images, tags) = (rng.usize(2..=4), rng.usize(1..=3));
+        let (clients, calls) = (rng.usize(3..=6), rng.usize(4..=12));
+        let plan = Self::fill(seed, rng, (images, tags), (clients, calls), [64, 4, 24, 4]);
+        Self { swept: true, pause: 600, ..plan }
     }
 
     /// A few calls in each other's way, of one of six kinds, and reads in between: where a bug
@@ -70,7 +84,7 @@ impl Plan {
             }
         };
         // Pauses longer than a push, which is slow on a busy machine: settings must change within one.
-        Self { seed, images, first, clients, fault_percent: 5, pause: 120 }
+        Self { seed, images, first, clients, fault_percent: 5, swept: false, pause: 120 }
     }
 
     fn fill(
@@ -90,7 +104,8 @@ impl Plan {
             }
         }
         clients.retain(|calls| !calls.is_empty());
-        Self { seed, images, first: Vec::new(), clients, fault_percent: 20, pause: 12 }
+        let first = Vec::new();
+        Self { seed, images, first, clients, fault_percent: 20, swept: false, pause: 12 }
     }
 
     /// Every plan with one call less.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use aws_lambda_events::apigw::ApiGatewayProxyRequest;
 use aws_sdk_s3::primitives::ByteStream;
 use ecr_put_image::App;
+use ecr_put_image::bodies::INLINE_BYTES;
 use ecr_put_image::config::Config;
 use ecr_put_image::names::Digest;
 use ecr_put_image::repository::Quotas;
@@ -18,13 +19,14 @@ use local_aws::{DEFAULT_ACCOUNT, Faults, Stack};
 use serde_json::{Value, json};
 use stateright::semantics::{ConsistencyTester as _, LinearizabilityTester};
 
-use crate::bugs::Bug;
+use crate::bugs::{Bug, Culprit};
 use crate::plan::{Plan, draw_fault};
 use crate::spec::{IMAGES, Image, Op, Repository, Ret, TAGS};
+use crate::sweeping::Sweeping;
 use crate::writers::{Item, Writers, number, string};
 
 type Tester = LinearizabilityTester<usize, Repository>;
-type Failed = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// What happened, by kind.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +35,7 @@ pub(crate) struct Counts {
     pub(crate) requests: usize,
     pub(crate) faults: BTreeMap<&'static str, usize>,
     pub(crate) answers: BTreeMap<String, usize>,
+    pub(crate) swept: BTreeMap<&'static str, usize>,
 }
 
 impl Counts {
@@ -44,6 +47,9 @@ impl Counts {
         }
         for (kind, count) in other.answers {
             *self.answers.entry(kind).or_default() += count;
+        }
+        for (kind, count) in other.swept {
+            *self.swept.entry(kind).or_default() += count;
         }
     }
 }
@@ -65,7 +71,7 @@ pub(crate) async fn run(
     plan: &Plan,
     bug: Option<&'static Bug>,
 ) -> Result<Outcome, Failed> {
-    let history = History::prepare(stack, plan).await?;
+    let mut history = History::prepare(stack, plan).await?;
     let counts = Arc::new(Mutex::new(Counts::default()));
     history.let_faults_loose(plan, bug, &counts);
 
@@ -74,13 +80,28 @@ pub(crate) async fn run(
         let rng = Rng::with_seed(plan.seed.wrapping_mul(31).wrapping_add(client));
         history.client(calls, plan.pause, rng)
     });
-    for ended in join_all(clients).await {
-        ended?;
+    let clients = async {
+        let ended = join_all(clients).await;
+        ended.into_iter().collect::<Result<(), Failed>>()
+    };
+    if let Some(sweeping) = &history.sweeping {
+        tokio::select! {
+            ended = clients => ended?,
+            () = sweeping.go_on(&counts) => {}
+        }
+    } else {
+        clients.await?;
     }
     history.faults.settle().await;
 
     let items = history.writers.items().await?;
-    let (state, broken) = (history.state(&items), history.broken(&items));
+    let (state, mut broken) = (history.state(&items), history.broken(&items));
+    if let Some(sweeping) = &history.sweeping {
+        let images = named(&items, "IMAGE#");
+        let keys = images.iter().map(|(_, image)| string(image, "bodyKey"));
+        let bodies = keys.filter(|key| !key.is_empty()).collect();
+        broken = broken.or(sweeping.broken(&bodies, &counts).await?);
+    }
     history.invoke(usize::MAX, &Op::Read);
     history.give(usize::MAX, &Op::Read, Some(Ret::State(state)));
     let mut counts = lock(&counts).clone();
@@ -104,8 +125,10 @@ struct History {
     writers: Writers,
     repository: String,
     manifests: Vec<String>,
+    sweeping: Option<Sweeping>,
     tester: Mutex<Tester>,
     threads: AtomicUsize,
+    calls: AtomicUsize,
     log: Mutex<Log>,
 }
 
@@ -119,11 +142,13 @@ impl History {
     async fn prepare(stack: &Stack, plan: &Plan) -> Result<Self, Failed> {
         let options = stack.options();
         let faults = Faults::new();
+        let sweeping = if plan.swept { Some(Sweeping::prepare(stack).await?) } else { None };
+        let bucket = sweeping.as_ref().map(|sweeping| sweeping.bucket.clone());
         let config = Config {
             region: options.region.clone(),
             table: options.table.clone(),
             layer_bucket: options.layer_bucket.clone(),
-            manifest_bucket: options.manifest_bucket.clone(),
+            manifest_bucket: bucket.unwrap_or_else(|| options.manifest_bucket.clone()),
             default_kms_key: None,
             default_registry: None,
             quotas: Quotas {
@@ -139,7 +164,8 @@ impl History {
         let put = s3.put_object().bucket(&options.layer_bucket).key(key);
         put.body(ByteStream::from_static(b"layer")).send().await?;
 
-        let mut manifests: Vec<String> = (0..plan.images).map(|n| image(&layer, n)).collect();
+        let mut manifests: Vec<String> =
+            (0..plan.images).map(|n| image(&layer, n, plan.swept)).collect();
         let child = manifests.first().map(String::as_str).unwrap_or_default();
         let index = index(&Digest::of(child.as_bytes()));
         if let Some(last) = manifests.last_mut() {
@@ -159,8 +185,10 @@ impl History {
             },
             repository,
             manifests,
+            sweeping,
             tester: Mutex::new(Tester::new(initial)),
             threads: AtomicUsize::new(0),
+            calls: AtomicUsize::new(0),
             log: Mutex::default(),
         };
         // No fault is loose yet, but a machine with too much to do loses an answer now and then.
@@ -173,11 +201,15 @@ impl History {
     }
 
     fn let_faults_loose(
-        &self,
+        &mut self,
         plan: &Plan,
         bug: Option<&'static Bug>,
         counts: &Arc<Mutex<Counts>>,
     ) {
+        if let Some(sweeping) = &mut self.sweeping {
+            sweeping.let_faults_loose(plan, bug, counts);
+        }
+        let bug = bug.filter(|bug| bug.culprit == Culprit::Push);
         let percent = plan.fault_percent;
         let rng = Mutex::new(Rng::with_seed(plan.seed));
         let counts = Arc::clone(counts);
@@ -270,16 +302,24 @@ impl History {
             "body": body.to_string(),
         }))?;
         let event = LambdaEvent::new(request, Context::default());
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        if let Some(sweeping) = &self.sweeping {
+            sweeping.begins(call);
+        }
         let Ok(answer) = ecr_put_image::handle(&self.app, event).await;
-        Ok(match answer.status_code {
-            200 => Some(Ret::Done),
-            500.. => None,
+        let answer = match answer.status_code {
+            200 => Ret::Done,
+            500.. => return Ok(None),
             _ => {
                 let code = answer.headers.get("x-amzn-errortype");
                 let code = code.and_then(|code| code.to_str().ok()).unwrap_or_default();
-                Some(Ret::Refused(code.to_owned()))
+                Ret::Refused(code.to_owned())
             }
-        })
+        };
+        if let Some(sweeping) = &self.sweeping {
+            sweeping.is_over(call);
+        }
+        Ok(Some(answer))
     }
 
     fn manifest(&self, image: Image) -> &str {
@@ -358,7 +398,7 @@ impl History {
             if number(item, "refCount") != referrers {
                 broken.push(format!("refCount of {digest} is not {referrers}"));
             }
-            if !bodies.contains(digest) {
+            if !bodies.contains(digest) && string(item, "bodyKey").is_empty() {
                 broken.push(format!("{digest} has no body"));
             }
         }
@@ -379,14 +419,16 @@ fn named<'a>(items: &'a [Item], prefix: &str) -> Vec<(String, &'a Item)> {
     items.iter().filter_map(|item| Some((name(item)?, item))).collect()
 }
 
-fn image(layer: &Digest, number: usize) -> String {
+/// An image's manifest; a `large` one is stored in S3.
+fn image(layer: &Digest, number: usize, large: bool) -> String {
+    let filler = "x".repeat(if large { INLINE_BYTES } else { 0 });
     let blob = json!({ "mediaType": "layer", "digest": layer.as_str(), "size": 5 });
     json!({
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.manifest.v1+json",
         "config": blob,
         "layers": [blob],
-        "annotations": { "number": number.to_string() },
+        "annotations": { "number": number.to_string(), "filler": filler },
     })
     .to_string()
 }
@@ -401,6 +443,6 @@ fn index(child: &Digest) -> String {
     .to_string()
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
