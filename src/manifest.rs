@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use serde::de::{Error as _, IgnoredAny, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::json::Object;
+use crate::json::{AtMost, Object};
 use crate::names::{Constraint, Digest};
 
 /// Not a manifest of a known type. skopeo and podman depend on this very text.
@@ -246,13 +246,13 @@ struct Descriptor {
     digest: Digest,
     #[serde(rename = "size", deserialize_with = "size")]
     _size: (),
-    urls: Option<Vec<String>>,
+    urls: Option<AtMost<1, String>>,
 }
 
 impl Descriptor {
     /// A layer that its `urls` serve instead of the registry.
     fn is_elsewhere(&self) -> bool {
-        self.foreign && self.urls.as_ref().is_some_and(|urls| !urls.is_empty())
+        self.foreign && self.urls.as_ref().is_some_and(|AtMost(urls)| !urls.is_empty())
     }
 }
 

@@ -5,9 +5,12 @@ use std::collections::HashSet;
 use serde::Deserialize;
 
 use crate::error::Error;
-use crate::json::{Object, members, optional, required};
+use crate::json::{AtMost, Object, members, optional, required};
 use crate::names::{Constraint, NOT_NULL, RegistryId, RepositoryName};
 use crate::repository::{MutabilityMode, TagMutability, is_exclusion_filter};
+
+const MAX_FILTERS: usize = 5;
+const MAX_TAGS: usize = 50;
 
 const FILTERS: &str = "imageTagMutabilityExclusionFilters";
 const ENCRYPTION: &str = "encryptionConfiguration";
@@ -38,10 +41,10 @@ struct Members {
     repository_name: Option<String>,
     registry_id: Option<String>,
     image_tag_mutability: Option<String>,
-    image_tag_mutability_exclusion_filters: Option<Vec<Object<Filter>>>,
+    image_tag_mutability_exclusion_filters: Option<AtMost<{ MAX_FILTERS + 1 }, Object<Filter>>>,
     encryption_configuration: Option<Object<EncryptionConfiguration>>,
     image_scanning_configuration: Option<Object<ImageScanningConfiguration>>,
-    tags: Option<Vec<Object<Tag>>>,
+    tags: Option<AtMost<{ MAX_TAGS + 1 }, Object<Tag>>>,
 }
 
 #[derive(Deserialize)]
@@ -87,14 +90,14 @@ impl Input {
             registry_id: optional("registryId", raw.registry_id, RegistryId::parse)?,
             tag_mutability: tag_mutability(
                 raw.image_tag_mutability.as_deref(),
-                raw.image_tag_mutability_exclusion_filters,
+                raw.image_tag_mutability_exclusion_filters.map(|AtMost(filters)| filters),
             )?,
             encryption: match raw.encryption_configuration {
                 Some(Object(configuration)) => encryption(configuration, default_kms_key)?,
                 None => EncryptionChoice::Aes256,
             },
             scan_on_push: scanning.and_then(|Object(it)| it.scan_on_push).unwrap_or(false),
-            tags: tags(raw.tags.unwrap_or_default())?,
+            tags: tags(raw.tags.map(|AtMost(tags)| tags).unwrap_or_default())?,
         })
     }
 }
@@ -136,8 +139,8 @@ fn exclusion_filters(filters: Vec<Object<Filter>>) -> Result<Vec<String>, Error>
     let invalid = |unmet: &str| Error::invalid(FILTERS, unmet);
     match filters.len() {
         0 => return Err(invalid("must have length greater than or equal to 1")),
-        6.. => return Err(invalid("must have length less than or equal to 5")),
-        _ => {}
+        1..=MAX_FILTERS => {}
+        _ => return Err(invalid("must have length less than or equal to 5")),
     }
     let parse = |Object(Filter { filter_type, filter })| match (filter_type.as_deref(), filter) {
         (None, _) | (_, None) => Err(invalid(NOT_NULL)),
@@ -182,7 +185,7 @@ fn encryption(
 /// characters, each key once.
 fn tags(tags: Vec<Object<Tag>>) -> Result<Vec<(String, String)>, Error> {
     let check = || -> Result<Vec<(String, String)>, Constraint> {
-        if tags.len() > 50 {
+        if tags.len() > MAX_TAGS {
             return Err("must have length less than or equal to 50");
         }
         let mut keys = HashSet::new();
