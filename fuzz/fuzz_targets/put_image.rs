@@ -1,0 +1,25 @@
+//! A PutImage request of any body: a success echoes the manifest and names its digest.
+
+#![no_main]
+
+use ecr_put_image::names::Digest;
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+
+fuzz_target!(|body: &str| {
+    let Some((status, answer)) = fuzz::answer(&fuzz::event("PutImage", body)) else { return };
+    // A member that nobody looks at may hold an escaped lone surrogate, which this reader refuses.
+    if status == 200
+        && let Ok(request) = serde_json::from_str::<Value>(body)
+    {
+        let manifest = request["imageManifest"].as_str().unwrap();
+        let image = &answer["image"];
+        assert_eq!(image["imageManifest"], manifest);
+        assert_eq!(image["imageId"]["imageDigest"], Digest::of(manifest.as_bytes()).as_str());
+        assert_eq!(
+            image["imageId"].get("imageTag"),
+            request.get("imageTag").filter(|tag| !tag.is_null())
+        );
+        assert_eq!(image["repositoryName"], request["repositoryName"]);
+    }
+});
