@@ -1,6 +1,6 @@
 //! What an input may cost: however its bytes are arranged, a call takes a small multiple of them.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 #[path = "../fuzz/src/canned.rs"]
 mod canned;
