@@ -26,6 +26,7 @@ ELSEWHERE = {
     "cargo fetch --locked": "scripts/build",
     "sam build": "scripts/build, for both of samconfig.toml's environments where their target is",
     "scripts/build": "scripts/local-ways",
+    "scripts/fuzz": ".ci/run, fewer runs of each",
     "scripts/invoke-": "scripts/local-ways",
     "cargo run -p push-model": "cargo test -p push-model, a part of it",
     "cargo run --release --example": "cargo test, a part of it: this takes long",
