@@ -81,7 +81,7 @@ async fn every_planted_bug_is_found() {
             Culprit::Push => Plan::draw_crowded,
             Culprit::Sweeper | Culprit::HurriedSweeper => Plan::draw_swept,
         };
-        run_all(&stack, (0..2_000).map(draw), Some(bug), |seed, outcome| {
+        run_all(&stack, (0..4_000).map(draw), Some(bug), |seed, outcome| {
             seen += 1;
             found = outcome.violation.map(|violation| (seed, violation));
             found.is_none()
