@@ -103,21 +103,38 @@ async fn receive(
     };
     let event = event::build(&parts, path, stage.unwrap_or("local"), body);
     let event = event.map_err(|error| unreadable(&error.0))?;
-    let event = serde_json::to_vec(&event).map_err(|_| bad_gateway())?;
-    if event.len() > MAX_EVENT {
+    let mut length = Length(0);
+    serde_json::to_writer(&mut length, &event).map_err(|_| bad_gateway())?;
+    if length.0 > MAX_EVENT {
         return Err(too_long());
     }
-    let payload = serde_json::from_slice(&event).map_err(|error| unreadable(&error.to_string()))?;
+    let payload = serde_json::from_value(event).map_err(|error| unreadable(&error.to_string()))?;
     let mut context = Context::default();
     context.request_id = Uuid::new_v4().to_string();
     context.deadline = clock::epoch_millis(clock::now() + TIMEOUT);
     Ok(LambdaEvent::new(payload, context))
 }
 
+/// Counts what is written.
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Reads the body to its end, so that the client is there to read the answer; `None` if it is
 /// longer than [`MAX_BODY`], of which no more is kept.
 async fn read(mut body: Body) -> Result<Option<Vec<u8>>, Response> {
-    let mut read = Vec::new();
+    // What the client announces, as far as it is believed.
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(MAX_BODY);
+    let mut read = Vec::with_capacity(announced.min(MAX_BODY));
     let mut length = 0;
     while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         let frame = frame.map_err(|_| StatusCode::BAD_REQUEST.into_response())?;

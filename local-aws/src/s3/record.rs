@@ -1,10 +1,11 @@
 //! What is known of an object besides its bytes.
 
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use s3s::dto::{
-    BucketKeyEnabled, ETag, ObjectStorageClass, SSEKMSKeyId, ServerSideEncryption, StorageClass,
-    Timestamp,
+    BucketKeyEnabled, ETag, HeadObjectOutput, ObjectStorageClass, SSEKMSKeyId,
+    ServerSideEncryption, StorageClass, Timestamp,
 };
 use s3s::{S3Result, s3_error};
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,9 @@ pub(super) struct Record {
     pub(super) headers: Headers,
     /// `x-amz-restore`, once an archived object was restored.
     pub(super) restore: Option<String>,
+    /// What s3s-fs says of the bytes, once it was asked.
+    #[serde(skip)]
+    pub(super) head: OnceLock<HeadObjectOutput>,
 }
 
 /// The request headers of a put that come back with every read.
@@ -124,7 +128,7 @@ pub(super) use {give_encryption, give_record, take_headers};
 impl Record {
     pub(super) fn new(blob: String, size: u64, e_tag: String, headers: Headers) -> Self {
         let modified = clock::epoch_millis(clock::now());
-        Record { blob, size, e_tag, modified, headers, restore: None }
+        Record { blob, size, e_tag, modified, headers, restore: None, head: OnceLock::new() }
     }
 
     pub(super) fn e_tag(&self) -> ETag {
