@@ -10,7 +10,6 @@ use aws_sdk_s3::primitives::ByteStream;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use sha2::Digest as _;
 use uuid::Uuid;
 
 use crate::error::{Error, Failure};
@@ -84,7 +83,8 @@ impl Bodies {
     }
 
     /// Puts a body that is too large for an item, and returns once S3 has it. The key names the
-    /// call, so a repetition writes the same bytes to the same place.
+    /// call, so a repetition writes the same bytes to the same place. `content` is the body's own
+    /// SHA-256; of one that is not encrypted it is the image's digest, which is known.
     ///
     /// # Errors
     /// `KmsException` where S3 could not use the bucket's key, else `ServerException`.
@@ -95,17 +95,19 @@ impl Bodies {
         digest: &Digest,
         put_id: &str,
         body: Bytes,
+        content: &Digest,
     ) -> Result<Body, Error> {
         let key = format!("{PREFIX}{repo_id}/{}/{put_id}", digest.hex());
-        let checksum = BASE64_STANDARD.encode(sha2::Sha256::digest(&body));
         let put = self
             .client
             .put_object()
             .bucket(&self.bucket)
             .key(&key)
-            .checksum_sha256(checksum)
+            .checksum_sha256(BASE64_STANDARD.encode(content.bytes()))
             .body(ByteStream::from(body));
-        match put.send().await {
+        // The signature covers the checksum, which S3 holds against the bytes: to sign them, too,
+        // would be to hash them once more on either side.
+        match put.customize().disable_payload_signing().send().await {
             Ok(_) => Ok(Body::Spilled { key }),
             Err(error) => Err(refusal(repository, error)),
         }

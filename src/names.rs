@@ -146,6 +146,13 @@ impl Digest {
     pub fn hex(&self) -> &str {
         self.0.split_once(':').map_or("", |(_, hex)| hex)
     }
+
+    /// What the digits stand for.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+        self.hex().as_bytes().chunks(2).filter_map(byte).collect()
+    }
 }
 
 macro_rules! text_of {

@@ -306,7 +306,12 @@ impl<'a> Pushing<'a> {
         let began = Instant::now();
         let body = if bytes.len() > INLINE_BYTES {
             let (repository, digest) = (&push.repository, &push.digest);
-            app.bodies.put(repository, &record.repo_id, digest, &self.put_id, bytes).await?
+            let content = match record.encryption.kms_key() {
+                None => digest.clone(),
+                Some(_) => Digest::of(&bytes),
+            };
+            let (repo_id, put_id) = (&record.repo_id, &self.put_id);
+            app.bodies.put(repository, repo_id, digest, put_id, bytes, &content).await?
         } else {
             Body::Inline(bytes)
         };

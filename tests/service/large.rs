@@ -2,8 +2,12 @@
 
 use std::fmt::Write as _;
 
+use aws_sdk_s3::types::ChecksumMode;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use local_aws::Fault;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use crate::harness::*;
 
@@ -26,10 +30,15 @@ pub(crate) fn image_of_bytes(bytes: usize) -> String {
     manifest
 }
 
+/// Its bytes, which were put with their SHA-256 as checksum.
 pub(crate) async fn body(service: &Service, key: &str) -> Vec<u8> {
     let bucket = &service.stack.options().manifest_bucket;
-    let object = service.s3.get_object().bucket(bucket).key(key).send().await.unwrap();
-    object.body.collect().await.unwrap().to_vec()
+    let get = service.s3.get_object().bucket(bucket).key(key);
+    let object = get.checksum_mode(ChecksumMode::Enabled).send().await.unwrap();
+    let checksum = object.checksum_sha256.unwrap();
+    let bytes = object.body.collect().await.unwrap().to_vec();
+    assert_eq!(checksum, BASE64_STANDARD.encode(Sha256::digest(&bytes)));
+    bytes
 }
 
 #[tokio::test]
