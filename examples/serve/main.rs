@@ -23,6 +23,9 @@ use local::Local;
 use local_aws::{ACCESS_KEY_ID, Options, SECRET_ACCESS_KEY};
 use tokio::signal::unix::{SignalKind, signal};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const HELP: &str = "\
 Amazon ECR's PutImage and CreateRepository with the DynamoDB, S3 and KMS they need, in one process.
 
