@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_millis(25);
-const CAP: Duration = Duration::from_secs(1);
+const CAP: Duration = Duration::from_millis(250);
 
-/// Full jitter: the k-th pause is drawn from 0 to 25 ms × 2^k, 1 s at most. What bounds the number
-/// of pauses is the call's deadline.
+/// Full jitter: the k-th pause is drawn from 0 to 25 ms × 2^k, 250 ms at most. What bounds the
+/// number of pauses is the call's deadline.
 #[derive(Debug, Default)]
 pub struct Backoff {
     pauses: u32,

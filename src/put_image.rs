@@ -31,7 +31,7 @@ use push::Push;
 pub const ACTION: &str = "ecr:PutImage";
 
 /// Rounds of read, decision and commit before a push gives up.
-const MAX_ATTEMPTS: u32 = 8;
+const MAX_ATTEMPTS: u32 = 24;
 
 /// Puts an image; the answer's body.
 ///

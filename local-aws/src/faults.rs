@@ -80,6 +80,9 @@ pub struct Call {
     pub path: String,
     /// The request's body, at most its first 64 KiB.
     pub body: Bytes,
+    /// Its place in a chain of calls that waited for one another: one more than the latest call
+    /// that was answered before this one left, from 1. Calls in flight together share a round.
+    pub round: usize,
 }
 
 /// What is to happen, and what has happened. Clones share both.
@@ -96,6 +99,8 @@ pub struct Faults(Arc<Inner>);
 struct Inner {
     plan: Mutex<Plan>,
     calls: Mutex<Vec<Call>>,
+    /// The latest round of which a call was answered.
+    answered: AtomicUsize,
     conflicts: Mutex<Option<Conflicts>>,
     conflicted: AtomicUsize,
     hung: Notify,
@@ -190,9 +195,17 @@ impl Faults {
         self.0.hung.notified().await;
     }
 
-    /// Forgets the recorded calls.
+    /// How many calls waited for one another, the longest way through all recorded ones: the
+    /// sequential round trips.
+    #[must_use]
+    pub fn rounds(&self) -> usize {
+        lock(&self.0.calls).iter().map(|call| call.round).max().unwrap_or_default()
+    }
+
+    /// Forgets the recorded calls; rounds are counted anew.
     pub fn reset_calls(&self) {
         lock(&self.0.calls).clear();
+        self.0.answered.store(0, Ordering::Relaxed);
     }
 
     /// Waits until all that was sent has been answered, every [`Fault::LateCopy`] included.

@@ -31,7 +31,7 @@
 //! a step that the model repeats anyway; time, so whether anything ever comes to an end; more than
 //! three pushes at once; the guards of the protocol's section 8 (the service has one META item).
 //! Numbers are small: two tags per image, one or two children, two or three attempts instead of
-//! eight. A big index has two children too, each read by a transaction of its own, and its
+//! 24. A big index has two children too, each read by a transaction of its own, and its
 //! confirmation sees one.
 //!
 //! # The checker

@@ -1,17 +1,22 @@
-//! What a push costs: calls, round trips and DynamoDB's units, by kind of push.
+//! What a push costs: calls, sequential round trips and DynamoDB's units, by kind of push.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use local_aws::Fault;
 use serde_json::{Value, json};
 
 use crate::harness::*;
+use crate::indexes::{images, of};
 use crate::large::image_of_bytes;
 use crate::log::{listen, logged};
 
-/// What one push was charged: calls by operation, read units, write units.
+/// What one push was charged: calls by operation, round trips one after another, read units,
+/// write units.
 #[derive(Debug, PartialEq)]
 struct Cost {
     calls: BTreeMap<String, usize>,
+    rounds: usize,
     reads: f64,
     writes: f64,
 }
@@ -27,12 +32,40 @@ async fn cost(service: &Service, body: Value, status: i64) -> Cost {
     }
     let (_, events) = logged();
     let units = |field: &str| events[0]["fields"][field].as_f64().unwrap();
-    Cost { calls, reads: units("read_units"), writes: units("write_units") }
+    let rounds = service.faults.rounds();
+    Cost { calls, rounds, reads: units("read_units"), writes: units("write_units") }
 }
 
 fn calls<const N: usize>(calls: [(&str, usize); N]) -> BTreeMap<String, usize> {
     calls.into_iter().map(|(operation, count)| (operation.to_owned(), count)).collect()
 }
+
+/// Sees that a push made these calls in this many rounds, for at most these units.
+#[track_caller]
+fn costs<const N: usize>(
+    kind: &str,
+    cost: &Cost,
+    expected: [(&str, usize); N],
+    rounds: usize,
+    (reads, writes): (f64, f64),
+) {
+    print_cost(kind, cost);
+    assert_eq!(cost.calls, calls(expected), "{kind}");
+    assert_eq!(cost.rounds, rounds, "{kind}");
+    assert!(cost.reads <= reads && cost.writes <= writes, "{kind}: {cost:?}");
+}
+
+#[expect(clippy::print_stdout, reason = "docs/OPERATING.md quotes it")]
+fn print_cost(kind: &str, cost: &Cost) {
+    println!(
+        "{kind}: {} rounds, {} read units, {} write units, {:?}",
+        cost.rounds, cost.reads, cost.writes, cost.calls
+    );
+}
+
+const READ: (&str, usize) = ("BatchGetItem", 1);
+const COMMIT: (&str, usize) = ("TransactWriteItems", 1);
+const TWO_LAYERS: (&str, usize) = ("HeadObject", 2);
 
 #[tokio::test]
 async fn each_kind_of_push_has_its_price() {
@@ -44,48 +77,44 @@ async fn each_kind_of_push_has_its_price() {
     service.push("app", &image("warm"), Some("warm")).await;
 
     let new = cost(&service, request("app", &a, Some("v1")), 200).await;
-    let two_layers = [("BatchGetItem", 1), ("HeadObject", 2), ("TransactWriteItems", 1)];
-    assert_eq!(new.calls, calls(two_layers));
-    assert!(new.writes <= 16.0 && new.reads <= 3.0, "{new:?}");
-
+    costs("new image, 3.4 KB", &new, [READ, TWO_LAYERS, COMMIT], 2, (3.0, 16.0));
+    // The layers are asked for before it is known that the image is there.
     let retag = cost(&service, request("app", &a, Some("v2")), 200).await;
-    assert_eq!(retag.calls["TransactWriteItems"], 1);
-    assert!(retag.writes <= 8.0 && retag.reads <= 3.0, "{retag:?}");
-
+    costs("tag on a stored image", &retag, [READ, TWO_LAYERS, COMMIT], 2, (3.0, 8.0));
     let moved = cost(&service, request("app", &b, Some("v1")), 200).await;
-    assert!(moved.writes <= 20.0 && moved.reads <= 3.0, "{moved:?}");
-
+    costs("new image, tag moves", &moved, [READ, TWO_LAYERS, COMMIT], 2, (3.0, 20.0));
+    let moved = cost(&service, request("app", &b, Some("v2")), 200).await;
+    costs("tag moves to a stored image", &moved, [READ, TWO_LAYERS, COMMIT], 2, (3.0, 20.0));
     let again = cost(&service, request("app", &b, Some("v1")), 400).await;
-    assert!(!again.calls.contains_key("TransactWriteItems"), "{again:?}");
-    assert!(again.writes == 0.0 && again.reads <= 3.0, "{again:?}");
+    costs("the same again", &again, [READ, TWO_LAYERS], 1, (3.0, 0.0));
 
-    let index = index(&[&a, &b, &image("warm")]);
-    let indexed = cost(&service, request("app", &index, Some("all")), 200).await;
-    assert_eq!(indexed.calls, calls([("BatchGetItem", 1), ("TransactWriteItems", 1)]));
-    // Three children: two units each, and one read each.
-    assert!(indexed.writes <= 14.0 && indexed.reads <= 6.0, "{indexed:?}");
-
-    // A retry costs what a read costs; a body in S3 costs no units.
+    // A body in S3 costs no units, and a round of its own.
     let large = image_of_bytes(1024 * 1024);
     service.upload_layers_of("app", &large).await;
     let large = cost(&service, request("app", &large, Some("large")), 200).await;
-    assert!(large.writes <= 8.0, "{large:?}");
-    assert_eq!(large.calls["PutObject"], 1);
-    for (kind, cost) in [
-        ("new image, 3.4 KB", new),
-        ("tag on a stored image", retag),
-        ("new image, tag moves", moved),
-        ("the same again", again),
-        ("index of 3", indexed),
-        ("new image, 1 MiB", large),
-    ] {
-        println_cost(kind, &cost);
-    }
+    costs("new image, 1 MiB", &large, [READ, TWO_LAYERS, ("PutObject", 1), COMMIT], 3, (3.0, 8.0));
 }
 
-#[expect(clippy::print_stdout, reason = "docs/OPERATING.md quotes it")]
-fn println_cost(kind: &str, cost: &Cost) {
-    println!("{kind}: {} read units, {} write units, {:?}", cost.reads, cost.writes, cost.calls);
+#[tokio::test]
+async fn an_index_costs_a_read_and_a_write_of_each_child() {
+    let service = Service::start().await;
+    let children = images(&service, 90).await;
+    let three = cost(&service, request("app", &of(&children[..3]), Some("three")), 200).await;
+    // Three children: two units each, and one read each.
+    costs("index of 3", &three, [READ, COMMIT], 2, (6.0, 14.0));
+    let ninety = cost(&service, request("app", &of(&children), Some("ninety")), 200).await;
+    costs("index of 90", &ninety, [READ, COMMIT], 2, (93.0, 230.0));
+}
+
+#[tokio::test]
+async fn an_index_of_a_thousand_takes_two_rounds_more() {
+    let service = Service::start().await;
+    let children = images(&service, 1_000).await;
+    let index = cost(&service, request("app", &of(&children), Some("v1")), 200).await;
+    let reads = ("TransactGetItems", 10);
+    let expected = [READ, reads, ("PutObject", 1), COMMIT];
+    // Its body goes to S3 once all children are known to be there: a refusal writes nothing.
+    costs("index of 1,000", &index, expected, 4, (3.0, 10.0));
 }
 
 #[tokio::test]
@@ -94,21 +123,42 @@ async fn a_cold_process_reads_once_more() {
     service.upload_layers_of("app", &image("a")).await;
     let cold = service.restarted();
     let cost = cost(&cold, request("app", &image("a"), Some("v1")), 200).await;
-    let expected =
-        [("BatchGetItem", 1), ("GetItem", 1), ("HeadObject", 2), ("TransactWriteItems", 1)];
-    assert_eq!(cost.calls, calls(expected));
+    costs("cold", &cost, [("GetItem", 1), READ, TWO_LAYERS, COMMIT], 3, (3.0, 16.0));
 }
 
-#[tokio::test]
-async fn a_push_under_kms_costs_one_call_more() {
+/// With repository `app` under a KMS key, which the process knows.
+async fn under_kms() -> Service {
     let service = Service::with(|_| {}).await;
     let key = service.kms.create_key().send().await.unwrap().key_metadata.unwrap().key_id;
     let settings = json!({ "encryptionConfiguration": { "encryptionType": "KMS", "kmsKey": key } });
     service.create_repository("app", settings).await;
     service.push("app", &image("warm"), Some("warm")).await;
     service.upload_layers_of("app", &image("a")).await;
+    service
+}
+
+#[tokio::test]
+async fn a_push_under_kms_costs_one_call_more() {
+    let service = under_kms().await;
     let cost = cost(&service, request("app", &image("a"), Some("v1")), 200).await;
-    let expected =
-        [("BatchGetItem", 1), ("GenerateDataKey", 1), ("HeadObject", 2), ("TransactWriteItems", 1)];
-    assert_eq!(cost.calls, calls(expected));
+    let key = ("GenerateDataKey", 1);
+    costs("new image under KMS", &cost, [READ, key, TWO_LAYERS, COMMIT], 3, (3.0, 16.0));
+}
+
+#[tokio::test]
+async fn a_key_does_not_wait_for_the_layers() {
+    let service = under_kms().await;
+    service.faults.reset_calls();
+    // As slow as it takes: the layers are answered for once the key is there.
+    service.faults.always("HeadObject", Fault::Hang);
+    let push = service.put(request("app", &image("a"), Some("v1")));
+    let key = async {
+        while service.faults.count("GenerateDataKey") == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        answer = push => panic!("{} before the key was asked for", answer.status),
+        () = key => assert_eq!(service.faults.count("TransactWriteItems"), 0),
+    }
 }

@@ -10,7 +10,7 @@ use crate::harness::*;
 const CODE: &str = "ReferencedImagesNotFoundException";
 
 /// Stores `count` small images without a tag; their manifests.
-async fn images(service: &Service, count: usize) -> Vec<String> {
+pub(crate) async fn images(service: &Service, count: usize) -> Vec<String> {
     service.upload_layer("app", &sha256("layer")).await;
     let mut manifests = Vec::new();
     for n in 0..count {
@@ -24,7 +24,7 @@ async fn images(service: &Service, count: usize) -> Vec<String> {
     manifests
 }
 
-fn of(manifests: &[String]) -> String {
+pub(crate) fn of(manifests: &[String]) -> String {
     index(&manifests.iter().map(String::as_str).collect::<Vec<_>>())
 }
 

@@ -200,11 +200,11 @@ async fn after_a_lost_answer_the_next_call_sees_what_was_stored() {
 }
 
 #[tokio::test]
-async fn the_eighth_conflict_is_the_last() {
+async fn the_24th_conflict_is_the_last() {
     let conflict = || Fault::Cancelled(vec!["TransactionConflict", "None", "None", "None"]);
-    let (service, answer, before) = push_through((0..9).map(|_| conflict())).await;
+    let (service, answer, before) = push_through((0..25).map(|_| conflict())).await;
     answer.is_server_exception();
-    assert_eq!(attempts(&service), [0, 1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(attempts(&service), Vec::from_iter(0..24));
     assert_eq!(service.stored().await, before);
 }
 

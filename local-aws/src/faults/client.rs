@@ -62,12 +62,26 @@ impl Faulted {
     async fn attempt(self, mut request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let body = collect(request.take_body()).await?;
         *request.body_mut() = SdkBody::from(body.clone());
+        let faults = self.faults.clone();
+        let round = faults.0.answered.load(Ordering::Relaxed) + 1;
+        let answer = self.attempt_in(round, request, &body).await;
+        faults.0.answered.fetch_max(round, Ordering::Relaxed);
+        answer
+    }
+
+    async fn attempt_in(
+        self,
+        round: usize,
+        mut request: HttpRequest,
+        body: &Bytes,
+    ) -> Result<HttpResponse, ConnectorError> {
         let (service, operation) = operation::name(&request);
         let call = Call {
             service,
             operation,
             path: path(request.uri()).to_owned(),
             body: body.slice(..body.len().min(KEPT_BODY)),
+            round,
         };
         let rewrite = lock(&self.faults.0.plan).rewrite.clone();
         if let Some(body) = rewrite.and_then(|rewrite| rewrite(&call)) {
