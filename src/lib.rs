@@ -33,7 +33,7 @@ pub mod manifest;
 pub mod names;
 pub mod put_image;
 pub mod repository;
-mod sdk;
+pub mod sdk;
 pub mod sweeper;
 pub mod table;
 

@@ -2,10 +2,9 @@
 
 use std::process::ExitCode;
 
-use aws_config::BehaviorVersion;
-use ecr_put_image::App;
 use ecr_put_image::config::Config;
 use ecr_put_image::gateway::{Event, handle_event};
+use ecr_put_image::{App, sdk};
 use lambda_runtime::{LambdaEvent, service_fn, tracing};
 
 #[tokio::main(flavor = "current_thread")]
@@ -22,7 +21,7 @@ async fn main() -> ExitCode {
     if let Some(registry) = &config.default_registry {
         tracing::warn!(%registry, "DEFAULT_REGISTRY_ID is set: unsigned requests count as its own");
     }
-    let aws = aws_config::load_defaults(BehaviorVersion::v2026_01_12()).await;
+    let aws = sdk::from_environment().await;
     let app = App::new(config, &aws);
     let handler = service_fn(|event: LambdaEvent<Event>| handle_event(&app, event));
     match lambda_runtime::run(handler).await {

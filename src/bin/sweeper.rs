@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
 use ecr_put_image::clock::{since_1970, time_left};
 use ecr_put_image::config::SweeperConfig;
+use ecr_put_image::sdk;
 use ecr_put_image::sweeper::{SWEPT_AFTER, Sweeper};
 use lambda_runtime::{Error, LambdaEvent, service_fn, tracing};
 use serde::de::IgnoredAny;
@@ -25,7 +25,7 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let aws = aws_config::load_defaults(BehaviorVersion::v2026_01_12()).await;
+    let aws = sdk::from_environment().await;
     let sweeper = Sweeper::new(config, &aws);
     // A schedule's event says nothing that is needed.
     let handler = service_fn(|event: LambdaEvent<IgnoredAny>| {

@@ -13,6 +13,7 @@ mod function;
 mod prepared;
 mod runtime_api;
 
+mod connections;
 mod events;
 mod process;
 mod sweeper;
