@@ -204,7 +204,7 @@ async fn the_24th_conflict_is_the_last() {
     let conflict = || Fault::Cancelled(vec!["TransactionConflict", "None", "None", "None"]);
     let (service, answer, before) = push_through((0..25).map(|_| conflict())).await;
     answer.is_server_exception();
-    assert_eq!(attempts(&service), Vec::from_iter(0..24));
+    assert_eq!(attempts(&service), (0..24).collect::<Vec<_>>());
     assert_eq!(service.stored().await, before);
 }
 
