@@ -37,8 +37,10 @@ const SOFT_DEADLINE: Duration = Duration::from_secs(24);
 
 /// The actions of the ECR API that this function serves.
 #[derive(Debug, Clone, Copy)]
-enum Action {
+pub enum Action {
+    /// Makes a repository.
     CreateRepository,
+    /// Stores an image.
     PutImage,
 }
 
@@ -71,6 +73,33 @@ impl Action {
     }
 }
 
+/// A request that came in.
+#[derive(Debug)]
+pub struct Received {
+    /// The id that its answer carries.
+    pub request_id: String,
+    /// Its call.
+    pub call: Call,
+    /// What it asks for, and with which body.
+    pub asked: Result<(Action, String), Error>,
+}
+
+/// Reads a request as far as every action's is the same. `default` is the registry of a caller that
+/// has none.
+#[must_use]
+pub fn receive(mut request: ApiGatewayProxyRequest, default: Option<&RegistryId>) -> Received {
+    let request_id = request_id(request.request_context.request_id.take());
+    let call = Call {
+        caller: caller(&mut request, default),
+        answer_limit: MAX_PAYLOAD.saturating_sub(envelope_len(&request_id)),
+        began_at: u64::try_from(since_1970().as_millis()).unwrap_or(u64::MAX),
+        log: CallLog::default(),
+    };
+    let action = Action::of(&request).ok_or(Error::UnknownOperation);
+    let asked = action.and_then(|action| Ok((action, body(request)?)));
+    Received { request_id, call, asked }
+}
+
 /// Answers one request.
 ///
 /// # Errors
@@ -80,20 +109,14 @@ pub async fn handle(
     event: LambdaEvent<ApiGatewayProxyRequest>,
 ) -> Result<ApiGatewayProxyResponse, Infallible> {
     let began = Instant::now();
-    let LambdaEvent { payload: mut request, context } = event;
-    let request_id = request_id(request.request_context.request_id.take());
-    let now = since_1970();
-    let mut call = Call {
-        caller: caller(&mut request, app.config.default_registry.as_ref()),
-        answer_limit: MAX_PAYLOAD.saturating_sub(envelope_len(&request_id)),
-        began_at: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
-        log: CallLog::default(),
-    };
+    let LambdaEvent { payload: request, context } = event;
+    let Received { request_id, mut call, asked } =
+        receive(request, app.config.default_registry.as_ref());
 
-    let result = match (Action::of(&request), body(request)) {
-        (None, _) => Err(Error::UnknownOperation),
-        (Some(_), Err(error)) => Err(error),
-        (Some(action), Ok(body)) => {
+    let result = match asked {
+        Err(error) => Err(error),
+        Ok((action, body)) => {
+            let now = Duration::from_millis(call.began_at);
             let deadline = began + time_left(context.deadline, now, SOFT_DEADLINE);
             let answer = timeout_at(deadline, action.run(app, &mut call, body)).await;
             answer.unwrap_or_else(|_| Err(Failure::new("answering before the deadline").into()))
@@ -183,7 +206,9 @@ fn refusal(request_id: &str, error: &Error) -> ApiGatewayProxyResponse {
     response(error.status(), request_id, Some(code), body.to_string())
 }
 
-fn response(
+/// The answer that API Gateway gives the client.
+#[must_use]
+pub fn response(
     status: u16,
     request_id: &str,
     error_type: Option<&'static str>,

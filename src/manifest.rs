@@ -4,6 +4,7 @@
 //! sent. Only the members that decide something are looked at; every other member may hold
 //! anything, as the OCI image spec asks of registries.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use serde::de::{Error as _, IgnoredAny, Visitor};
@@ -190,28 +191,29 @@ fn media_type(own: Option<&str>, requested: Option<&str>) -> Result<Option<Media
 }
 
 fn distinct<T: Into<Digest>>(descriptors: impl IntoIterator<Item = Object<T>>) -> Vec<Digest> {
-    let mut seen = HashSet::new();
-    descriptors
-        .into_iter()
-        .map(|Object(descriptor)| descriptor.into())
-        .filter(|digest: &Digest| seen.insert(digest.clone()))
-        .collect()
+    let digests = descriptors.into_iter().map(|Object(descriptor)| descriptor.into());
+    let mut digests: Vec<Digest> = digests.collect();
+    let mut seen = HashSet::with_capacity(digests.len());
+    let is_first: Vec<bool> = digests.iter().map(|digest| seen.insert(digest)).collect();
+    let mut is_first = is_first.into_iter();
+    digests.retain(|_| is_first.next().unwrap_or_default());
+    digests
 }
 
 /// A schema 2 or OCI document. A member named twice is refused by `derive(Deserialize)`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Schema2 {
+struct Schema2<'a> {
     schema_version: u64,
     media_type: Option<String>,
-    #[serde(default, deserialize_with = "not_null")]
-    config: Option<Object<Descriptor>>,
-    #[serde(default, deserialize_with = "not_null")]
-    layers: Option<Vec<Object<Descriptor>>>,
-    #[serde(default, deserialize_with = "not_null")]
-    manifests: Option<Vec<Object<Descriptor>>>,
-    #[serde(rename = "subject")]
-    _subject: Option<Object<Descriptor>>,
+    #[serde(borrow, default, deserialize_with = "not_null")]
+    config: Option<Object<Descriptor<'a>>>,
+    #[serde(borrow, default, deserialize_with = "not_null")]
+    layers: Option<Vec<Object<Descriptor<'a>>>>,
+    #[serde(borrow, default, deserialize_with = "not_null")]
+    manifests: Option<Vec<Object<Descriptor<'a>>>>,
+    #[serde(borrow, rename = "subject")]
+    _subject: Option<Object<Descriptor<'a>>>,
     #[serde(default, rename = "fsLayers", deserialize_with = "not_null")]
     _fs_layers: Option<Vec<Object<FsLayer>>>,
     #[serde(rename = "signatures")]
@@ -221,7 +223,7 @@ struct Schema2 {
 /// A schema 1 document, in which the members of schema 2 are only counted.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Schema1 {
+struct Schema1<'a> {
     schema_version: u64,
     media_type: Option<String>,
     fs_layers: Vec<Object<FsLayer>>,
@@ -233,15 +235,15 @@ struct Schema1 {
     _layers: Option<IgnoredAny>,
     #[serde(rename = "manifests")]
     _manifests: Option<IgnoredAny>,
-    #[serde(rename = "subject")]
-    _subject: Option<Object<Descriptor>>,
+    #[serde(borrow, rename = "subject")]
+    _subject: Option<Object<Descriptor<'a>>>,
 }
 
 /// A content descriptor (OCI image spec, "Content Descriptors").
 #[derive(Deserialize)]
-struct Descriptor {
-    #[serde(rename = "mediaType", deserialize_with = "is_foreign")]
-    foreign: bool,
+struct Descriptor<'a> {
+    #[serde(borrow, rename = "mediaType")]
+    media_type: Cow<'a, str>,
     #[serde(deserialize_with = "digest")]
     digest: Digest,
     #[serde(rename = "size", deserialize_with = "size")]
@@ -249,14 +251,15 @@ struct Descriptor {
     urls: Option<AtMost<1, String>>,
 }
 
-impl Descriptor {
+impl Descriptor<'_> {
     /// A layer that its `urls` serve instead of the registry.
     fn is_elsewhere(&self) -> bool {
-        self.foreign && self.urls.as_ref().is_some_and(|AtMost(urls)| !urls.is_empty())
+        self.urls.as_ref().is_some_and(|AtMost(urls)| !urls.is_empty())
+            && ["foreign", "nondistributable"].iter().any(|word| self.media_type.contains(word))
     }
 }
 
-impl From<Descriptor> for Digest {
+impl From<Descriptor<'_>> for Digest {
     fn from(descriptor: Descriptor) -> Self {
         descriptor.digest
     }
@@ -276,13 +279,6 @@ impl From<FsLayer> for Digest {
 
 fn digest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
     deserializer.deserialize_str(Text(Digest::parse))
-}
-
-fn is_foreign<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    let names_foreign = |media_type: &str| {
-        Some(media_type.contains("foreign") || media_type.contains("nondistributable"))
-    };
-    deserializer.deserialize_str(Text(names_foreign))
 }
 
 /// An integer from 0 to 2^63 − 1, the OCI image spec's int64 without its negative half.

@@ -111,14 +111,16 @@ impl Digest {
     /// `None` when `text` is not such a digest.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let (algorithm, hex) = text.split_once(':')?;
+        let (algorithm, hex) = text.split_at_checked("sha256:".len())?;
         let digits = match algorithm {
-            "sha256" => 64,
-            "sha512" => 128,
+            "sha256:" => 64,
+            "sha512:" => 128,
             _ => return None,
         };
-        let is_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-        (hex.len() == digits && hex.bytes().all(is_hex)).then(|| Self(text.to_owned()))
+        // Without an early end, so that sixteen are looked at together.
+        let is_no_digit = |b: u8| u8::from(!(b.is_ascii_digit() | (b'a'..=b'f').contains(&b)));
+        let all_hex = hex.bytes().fold(0, |found, b| found | is_no_digit(b)) == 0;
+        (hex.len() == digits && all_hex).then(|| Self(text.to_owned()))
     }
 
     /// The digest of the image whose manifest has these bytes.
