@@ -1,0 +1,300 @@
+//! What a push costs in our own work: the event's bytes in, the answer's bytes out, without the calls
+//! in between.
+//!
+//! Beside it stands the floor: the same six passes over the bytes by the leanest code (event → body,
+//! body → request, SHA-256, manifest, answer, envelope), which checks nothing and knows one kind of
+//! manifest. Instructions are counted by callgrind, less those of SHA-256, for valgrind has no SHA-NI;
+//! time is measured with it, in turns.
+//!
+//! ```sh
+//! cargo bench --bench cpu
+//! ```
+//!
+//! It fails where the instructions pass their bound. Building what is sent to DynamoDB and S3 is the
+//! SDK's work and not in it, nor is what it does with the answers.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark ends at what it did not expect"
+)]
+
+use std::borrow::Cow;
+use std::hint::black_box;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use aws_lambda_events::apigw::ApiGatewayProxyRequest;
+use ecr_put_image::gateway::{receive, response};
+use ecr_put_image::names::Digest;
+use ecr_put_image::put_image::{ACTION, input::Input, push};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+const MAX_MANIFEST: usize = 4_194_304;
+/// So that a manifest may be all descriptors.
+const LAYER_LIMIT: u64 = u64::MAX;
+
+/// A manifest to push, and how many times the floor's instructions its handling may take.
+struct Shape {
+    name: &'static str,
+    bound: f64,
+    rounds: usize,
+    manifest: fn() -> String,
+}
+
+const SHAPES: [Shape; 3] = [
+    Shape { name: "3.4 KB, 15 layers", bound: 1.6, rounds: 4000, manifest: small },
+    Shape { name: "4 MiB, annotations", bound: 1.15, rounds: 24, manifest: annotations },
+    Shape { name: "4 MiB, descriptors", bound: 1.15, rounds: 24, manifest: descriptors },
+];
+
+/// What is measured, and the argument that asks for it under callgrind. The hash is what the other two
+/// have in common and callgrind cannot count.
+const PARTS: [(&str, Part); 3] = [
+    ("floor", |push| floor(&push.event)),
+    ("handler", |push| handler(&push.event)),
+    ("sha-256", |push| Digest::of(push.manifest.as_bytes()).as_str().into()),
+];
+
+type Part = fn(&Push) -> Vec<u8>;
+
+/// A push to measure: what comes in, and the manifest in it.
+struct Push {
+    event: Vec<u8>,
+    manifest: String,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [part, shape] = &*arguments
+        && let Some((_, part)) = PARTS.iter().find(|(name, _)| name == part)
+    {
+        let push = push(&SHAPES[shape.parse::<usize>().unwrap()]);
+        // The first call allocates and initialises.
+        part(&push);
+        counted(*part, &push);
+        return ExitCode::SUCCESS;
+    }
+
+    let valgrind = Command::new("valgrind").arg("--version").output().is_ok();
+    if !valgrind {
+        println!("valgrind is missing: install it to have instructions counted");
+    }
+    let mut failed = false;
+    println!(
+        "| manifest | floor, µs | handler, µs | ratio | floor, k instructions | handler | ratio | bound |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    for (index, shape) in SHAPES.iter().enumerate() {
+        let (floor, handler) = times(shape);
+        let us = |time: Duration| time.as_secs_f64() * 1e6;
+        let time = us(handler) / us(floor);
+        print!("| {} | {:.1} | {:.1} | {time:.2} |", shape.name, us(floor), us(handler));
+        if valgrind {
+            let [floor, handler, sha] = PARTS.map(|(part, _)| instructions(part, index));
+            let (floor, handler) = (floor - sha, handler - sha);
+            let ratio = handler / floor;
+            failed |= ratio > shape.bound;
+            println!(" {:.0} | {:.0} | {ratio:.2} | {} |", floor / 1e3, handler / 1e3, shape.bound);
+        } else {
+            println!(" | | | {} |", shape.bound);
+        }
+    }
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// The median times of floor and handler, in turns.
+fn times(shape: &Shape) -> (Duration, Duration) {
+    let push = push(shape);
+    let time = |part: fn(&[u8]) -> Vec<u8>| {
+        let began = Instant::now();
+        black_box(part(black_box(&push.event)));
+        began.elapsed()
+    };
+    let mut times: Vec<_> = (0..shape.rounds).map(|_| (time(floor), time(handler))).collect();
+    times.drain(..shape.rounds / 4);
+    let median = |of: fn(&(Duration, Duration)) -> Duration| {
+        let mut sorted: Vec<_> = times.iter().map(of).collect();
+        sorted.sort_unstable();
+        sorted[sorted.len() / 2]
+    };
+    (median(|times| times.0), median(|times| times.1))
+}
+
+/// Where callgrind counts.
+#[inline(never)]
+fn counted(part: Part, push: &Push) {
+    black_box(part(black_box(push)));
+}
+
+fn instructions(part: &str, shape: usize) -> f64 {
+    let output = Command::new("valgrind")
+        .args([
+            "--tool=callgrind",
+            "--toggle-collect=*cpu*counted*",
+            "--callgrind-out-file=/dev/null",
+        ])
+        .arg(std::env::current_exe().unwrap())
+        .args([part, &shape.to_string()])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    let count = text.lines().find_map(|line| line.split_once("Collected :"));
+    let (_, count) = count.expect(&text);
+    let count = count.trim().parse().unwrap();
+    assert!(count > 0.0, "callgrind did not find where to count");
+    count
+}
+
+/// The service without its calls, as `gateway::handle` and `put_image` do it in turn.
+fn handler(event: &[u8]) -> Vec<u8> {
+    let request: ApiGatewayProxyRequest = serde_json::from_slice(event).unwrap();
+    let mut received = receive(request, None);
+    let (_, body) = received.asked.unwrap();
+    let input = Input::parse(&body).unwrap();
+    drop(body);
+    let (registry, name) = (input.registry_id.clone(), input.repository_name.clone());
+    let (repository, _) = received.call.addressee(ACTION, registry, name, "us-west-2").unwrap();
+    let push = push::Push::new(input, repository, LAYER_LIMIT, received.call.answer_limit).unwrap();
+    let response = response(200, &received.request_id, None, push.answer);
+    serde_json::to_vec(&response).unwrap()
+}
+
+/// The six passes, and nothing else.
+fn floor(event: &[u8]) -> Vec<u8> {
+    #[derive(Deserialize)]
+    struct Event<'a> {
+        #[serde(borrow)]
+        body: Cow<'a, str>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Request<'a> {
+        #[serde(borrow)]
+        repository_name: Cow<'a, str>,
+        #[serde(borrow)]
+        image_tag: Cow<'a, str>,
+        #[serde(borrow)]
+        image_manifest: Cow<'a, str>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Manifest<'a> {
+        media_type: &'a str,
+        #[serde(borrow)]
+        config: Descriptor<'a>,
+        #[serde(borrow)]
+        layers: Vec<Descriptor<'a>>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Descriptor<'a> {
+        media_type: &'a str,
+        digest: &'a str,
+        size: u64,
+    }
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Envelope<'a> {
+        status_code: u16,
+        body: &'a str,
+    }
+
+    let event: Event = serde_json::from_slice(event).unwrap();
+    let request: Request = serde_json::from_str(&event.body).unwrap();
+    let digest = Digest::of(request.image_manifest.as_bytes());
+    let manifest: Manifest = serde_json::from_str(&request.image_manifest).unwrap();
+    for descriptor in std::iter::once(&manifest.config).chain(&manifest.layers) {
+        black_box((descriptor.media_type, descriptor.digest, descriptor.size));
+    }
+    let answer = Answer {
+        image: Image {
+            registry_id: "012345678910",
+            repository_name: &request.repository_name,
+            image_id: ImageId { image_digest: digest.as_str(), image_tag: &request.image_tag },
+            image_manifest: &request.image_manifest,
+            image_manifest_media_type: manifest.media_type,
+        },
+    };
+    let answer = serde_json::to_string(&answer).unwrap();
+    serde_json::to_vec(&Envelope { status_code: 200, body: &answer }).unwrap()
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    image: Image<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Image<'a> {
+    registry_id: &'a str,
+    repository_name: &'a str,
+    image_id: ImageId<'a>,
+    image_manifest: &'a str,
+    image_manifest_media_type: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ImageId<'a> {
+    image_digest: &'a str,
+    image_tag: &'a str,
+}
+
+/// The API reference's sample request as API Gateway sends it, with this shape's manifest.
+fn push(shape: &Shape) -> Push {
+    let mut event: Value = serde_json::from_str(include_str!("../events/put-image.json")).unwrap();
+    let manifest = (shape.manifest)();
+    let body = json!({
+        "repositoryName": "amazonlinux",
+        "imageTag": "2016.09",
+        "imageManifest": manifest,
+    });
+    event["body"] = body.to_string().into();
+    Push { event: serde_json::to_vec(&event).unwrap(), manifest }
+}
+
+fn small() -> String {
+    image((0..15).map(|n| descriptor(n, "layer.v1.tar+gzip")), [].into_iter(), 3_400)
+}
+
+fn annotations() -> String {
+    let layers = (0..15).map(|n| descriptor(n, "layer.v1.tar+gzip"));
+    let annotations =
+        (0..30_800).map(|n| format!(r#""org.example.annotation.{n:06}":"{}""#, "x".repeat(101)));
+    image(layers, annotations, MAX_MANIFEST)
+}
+
+fn descriptors() -> String {
+    let layers = (0..19_700).map(|n| descriptor(n, "layer.v1.tar+gzip"));
+    image(layers, [].into_iter(), MAX_MANIFEST)
+}
+
+/// An OCI image manifest, indented as docker and buildkit do, filled up to `bytes`.
+fn image(
+    layers: impl Iterator<Item = String>,
+    annotations: impl Iterator<Item = String>,
+    bytes: usize,
+) -> String {
+    let layers: Vec<_> = layers.collect();
+    let annotations: Vec<_> = annotations.collect();
+    let text = format!(
+        r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{},"layers":[{}],"annotations":{{{}}}}}"#,
+        descriptor(u64::MAX, "config.v1+json"),
+        layers.join(","),
+        annotations.join(","),
+    );
+    assert!(text.len() <= bytes, "{} bytes, {bytes} at most", text.len());
+    text
+}
+
+fn descriptor(number: u64, kind: &str) -> String {
+    let digest = Digest::of(&number.to_be_bytes());
+    format!(
+        r#"{{"mediaType":"application/vnd.oci.image.{kind}","digest":"{digest}","size":{}}}"#,
+        number % 100_000_000 + 10_000_000
+    )
+}
