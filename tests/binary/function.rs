@@ -72,6 +72,15 @@ impl Function {
         serde_json::from_str(answer["body"].as_str().unwrap()).unwrap()
     }
 
+    /// The most memory that it has had at once, in bytes.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn peak_memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()));
+        let status = status.unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+    }
+
     /// Ends it; every line that it logged.
     pub(crate) fn log(mut self) -> Vec<String> {
         self.process.kill().unwrap();

@@ -98,16 +98,42 @@ async fn an_event_that_is_no_rest_request_gets_an_answer_and_the_next_one_too() 
     function.call("CreateRepository", &json!({ "repositoryName": "app" })).await;
 }
 
+/// A push of the sample's layers by a manifest of four MiB, padded with this text.
+fn push_of_four_mebibytes(prepared: &Prepared, padding: &str) -> Value {
+    let sample = prepared.sample_manifest.trim_end_matches('}');
+    let padding = padding.repeat((4_194_304 - sample.len() - 1) / padding.len());
+    let manifest = format!("{sample}{padding}}}");
+    json!({ "repositoryName": "amazonlinux", "imageTag": "v1", "imageManifest": manifest })
+}
+
 #[tokio::test]
 async fn a_manifest_of_four_mebibytes_comes_back_byte_for_byte() {
     let prepared = Prepared::start().await;
-    let sample = prepared.sample_manifest.trim_end_matches('}');
-    let padding = " ".repeat(4_194_304 - sample.len() - 1);
-    let manifest = format!("{sample}{padding}}}");
-    let push =
-        json!({ "repositoryName": "amazonlinux", "imageTag": "v1", "imageManifest": manifest });
+    let push = push_of_four_mebibytes(&prepared, " ");
     let pushed = prepared.function.call("PutImage", &push).await;
-    assert!(pushed["image"]["imageManifest"] == manifest, "the manifest is another one");
+    let is_the_same = pushed["image"]["imageManifest"] == push["imageManifest"];
+    assert!(is_the_same, "the manifest is another one");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_push_takes_at_most_four_times_its_event_in_memory() {
+    let prepared = Prepared::start().await;
+    let function = &prepared.function;
+    let warm = json!({
+        "repositoryName": "amazonlinux",
+        "imageTag": "warm",
+        "imageManifest": prepared.sample_manifest,
+    });
+    function.call("PutImage", &warm).await;
+    let idle = function.peak_memory();
+    let members = r#","annotation":"of some length, as annotations have""#;
+    let event = event("PutImage", &push_of_four_mebibytes(&prepared, members).to_string());
+    assert_eq!(function.answer(&event).await["statusCode"], 200);
+    let event = event.to_string().len();
+    let more = function.peak_memory() - idle;
+    println!("{more} bytes for an event of {event}, {} times", more as f64 / event as f64);
+    assert!(more <= 4 * event, "{more} bytes for an event of {event}");
 }
 
 #[tokio::test]
