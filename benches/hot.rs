@@ -115,10 +115,17 @@ fn push(n: u32, copies: u32) -> Value {
 /// The status of the answer.
 async fn call(app: &App, action: &str, body: Value) -> i64 {
     let event = json!({
-        "httpMethod": "POST",
+        "resource": "/",
         "path": "/",
-        "headers": { "X-Amz-Target": format!("AmazonEC2ContainerRegistry_V20150921.{action}") },
+        "httpMethod": "POST",
+        "multiValueHeaders": {},
+        "isBase64Encoded": false,
+        "headers": {
+            "Content-Type": "application/x-amz-json-1.1",
+            "X-Amz-Target": format!("AmazonEC2ContainerRegistry_V20150921.{action}"),
+        },
         "requestContext": {
+            "httpMethod": "POST",
             "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
             "identity": {
                 "accountId": "012345678910", "userArn": "arn:aws:iam::012345678910:user/load",
