@@ -84,13 +84,13 @@ async fn run(copies: u32, time: Duration) {
     let count = f64::from(u32::try_from(committed.len()).expect("few"));
     let failed = f64::from(offered) - count;
     println!(
-        "{copies} guards: {:.1}/s offered, {:.1}/s committed, {:.2} % failed, p50 {:.0?}, p99 {:.0?}, \
+        "{copies} guards: {:.1}/s offered, {:.1}/s committed, {:.2} % failed, p50 {} ms, p99 {} ms, \
          {} conflicts",
         f64::from(offered) / time.as_secs_f64(),
         count / elapsed.as_secs_f64(),
         failed / f64::from(offered) * 100.0,
-        committed[committed.len() / 2],
-        committed[committed.len() * 99 / 100],
+        committed[committed.len() / 2].as_millis(),
+        committed[committed.len() * 99 / 100].as_millis(),
         faults.conflicted(),
     );
     stack.stop().await;

@@ -117,7 +117,7 @@ async fn a_manifest_of_four_mebibytes_comes_back_byte_for_byte() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_push_takes_at_most_four_times_its_event_in_memory() {
+async fn a_push_takes_at_most_four_times_its_event_of_memory() {
     let prepared = Prepared::start().await;
     let function = &prepared.function;
     let warm = json!({
