@@ -193,6 +193,7 @@ fn media_type(own: Option<&str>, requested: Option<&str>) -> Result<Option<Media
 fn distinct<T: Into<Digest>>(descriptors: impl IntoIterator<Item = Object<T>>) -> Vec<Digest> {
     let digests = descriptors.into_iter().map(|Object(descriptor)| descriptor.into());
     let mut digests: Vec<Digest> = digests.collect();
+    // A set of copies would allocate every digest twice.
     let mut seen = HashSet::with_capacity(digests.len());
     let is_first: Vec<bool> = digests.iter().map(|digest| seen.insert(digest)).collect();
     let mut is_first = is_first.into_iter();
