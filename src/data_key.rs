@@ -10,6 +10,7 @@
 //! To open one: KMS `Decrypt` of `dataKey` under the encryption context `aws:ecr:arn` = the
 //! repository's ARN, then AES-256-GCM with the additional data of [`Sealing::additional_data`].
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -32,7 +33,8 @@ const VERSION: u8 = 1;
 /// KMS.
 #[derive(Debug)]
 pub struct DataKeys {
-    client: Client,
+    /// Made by the first push that needs it: most registries have no KMS key.
+    client: LazyLock<Client, Box<dyn FnOnce() -> Client + Send>>,
 }
 
 /// A key for one manifest. The plain half is wiped when it is dropped.
@@ -61,7 +63,7 @@ impl DataKeys {
             .retry_config(sdk::retries(3, Duration::from_millis(50)))
             .timeout_config(sdk::timeouts(Duration::from_secs(2)))
             .build();
-        Self { client: Client::from_conf(config) }
+        Self { client: LazyLock::new(Box::new(|| Client::from_conf(config))) }
     }
 
     /// A new data key under `kms_key`. Never cached: a push must fail once the key is disabled.

@@ -4,9 +4,11 @@ use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::Duration;
 
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::provider::ProvideCredentials as _;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
@@ -21,7 +23,15 @@ const CONNECT: Duration = Duration::from_secs(1);
 /// The SDK's configuration from the environment, with one HTTP client for all services.
 pub async fn from_environment() -> SdkConfig {
     let behavior = BehaviorVersion::v2026_01_12();
-    aws_config::defaults(behavior).http_client(Https::start()).load().await
+    let loader = aws_config::defaults(behavior).http_client(Https::start());
+    // Lambda's are here. The default chain looks here first too, but builds all its other places
+    // before it does, a client of STS among them.
+    let environment = EnvironmentVariableCredentialsProvider::new();
+    if environment.provide_credentials().await.is_ok() {
+        loader.credentials_provider(environment).load().await
+    } else {
+        loader.load().await
+    }
 }
 
 /// One trust store and one pool of connections. The SDK's own default would read the former for
