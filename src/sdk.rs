@@ -23,15 +23,14 @@ const CONNECT: Duration = Duration::from_secs(1);
 /// The SDK's configuration from the environment, with one HTTP client for all services.
 pub async fn from_environment() -> SdkConfig {
     let behavior = BehaviorVersion::v2026_01_12();
-    let loader = aws_config::defaults(behavior).http_client(Https::start());
+    let mut loader = aws_config::defaults(behavior).http_client(Https::start());
     // Lambda's are here. The default chain looks here first too, but builds all its other places
     // before it does, a client of STS among them.
     let environment = EnvironmentVariableCredentialsProvider::new();
     if environment.provide_credentials().await.is_ok() {
-        loader.credentials_provider(environment).load().await
-    } else {
-        loader.load().await
+        loader = loader.credentials_provider(environment);
     }
+    loader.load().await
 }
 
 /// One trust store and one pool of connections. The SDK's own default would read the former for

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use local_aws::{Options, Stack};
+use local_aws::{ACCESS_KEY_ID, Options, SECRET_ACCESS_KEY, Stack};
 use serde_json::{Value, json};
 
 use crate::function::{Function, command, event};
@@ -67,6 +67,27 @@ async fn a_default_registry_is_warned_of_and_serves_unsigned_requests() {
     let first: Value = serde_json::from_str(&log[0]).unwrap();
     assert_eq!(first["level"], "WARN");
     assert!(first["fields"]["message"].as_str().unwrap().contains("DEFAULT_REGISTRY_ID"));
+}
+
+#[tokio::test]
+async fn credentials_that_are_not_in_the_environment_are_found_in_a_profile() {
+    let stack = stack().await;
+    let home = tempfile::tempdir().unwrap();
+    let profile = home.path().join("credentials");
+    let text = format!(
+        "[default]\naws_access_key_id = {ACCESS_KEY_ID}\naws_secret_access_key = {SECRET_ACCESS_KEY}\n"
+    );
+    std::fs::write(&profile, text).unwrap();
+    let environment = [
+        ("AWS_ACCESS_KEY_ID", ""),
+        ("AWS_SECRET_ACCESS_KEY", ""),
+        ("AWS_SHARED_CREDENTIALS_FILE", profile.to_str().unwrap()),
+    ];
+    let function = Function::start_with(&stack, &environment).await;
+    let create = json!({ "repositoryName": "app" });
+    function.call("CreateRepository", &create).await;
+    let again = function.answer(&event("CreateRepository", &create.to_string())).await;
+    assert_eq!(body(&again, 400)["__type"], "RepositoryAlreadyExistsException");
 }
 
 #[tokio::test]
