@@ -50,7 +50,7 @@ pub async fn put_image(app: &App, call: &mut Call, body: String) -> Result<Strin
     let push = match Push::new(input, repository.clone(), layer_limit, call.answer_limit) {
         Ok(push) => push,
         Err(fault) => {
-            let record = app.table.repository(&repository).await?;
+            let record = app.table.repository(&repository, &mut call.log).await?;
             accessible(record.as_ref(), &caller, &repository, &app.config.region)?;
             return Err(fault);
         }
@@ -122,7 +122,8 @@ impl<'a> Pushing<'a> {
         }
         let mut key = self.ask_for_key(&record, &snapshot);
         if snapshot.image.is_none() && is_big_index(push) {
-            snapshot.missing_children = app.table.missing_children(push, &repo_id).await?;
+            let missing = app.table.missing_children(push, &repo_id, &mut self.call.log).await?;
+            snapshot.missing_children = missing;
         }
         self.call.log.read += began.elapsed();
 
@@ -130,7 +131,7 @@ impl<'a> Pushing<'a> {
         if matches!(&decision, Decision::Refuse(error) if must_be_confirmed(error)) {
             let missing = snapshot.missing_children;
             let (read_children, del_epoch) = (snapshot.image.is_none(), record.del_epoch);
-            snapshot = app.table.confirm(push, &repo_id, &missing).await?;
+            snapshot = app.table.confirm(push, &repo_id, &missing, &mut self.call.log).await?;
             record = self.accessible(&snapshot)?;
             if record.repo_id != repo_id {
                 app.table.remember(&push.repository, &record.repo_id);
@@ -172,7 +173,8 @@ impl<'a> Pushing<'a> {
         if let Some(repo_id) = self.app.table.remembered(repository) {
             return Ok(repo_id);
         }
-        let record = beside(&mut self.layers, self.app.table.repository(repository)).await?;
+        let read = self.app.table.repository(repository, &mut self.call.log);
+        let record = beside(&mut self.layers, read).await?;
         let region = &self.app.config.region;
         let record = accessible(record.as_ref(), &self.caller, repository, region)?;
         self.app.table.remember(repository, &record.repo_id);

@@ -76,8 +76,8 @@ impl Table {
 }
 
 /// What DynamoDB charged for a call.
-fn units(consumed: &[ConsumedCapacity]) -> f64 {
-    consumed.iter().filter_map(ConsumedCapacity::capacity_units).sum()
+fn units<'a>(consumed: impl IntoIterator<Item = &'a ConsumedCapacity>) -> f64 {
+    consumed.into_iter().filter_map(ConsumedCapacity::capacity_units).sum()
 }
 
 fn failure<E>(doing: &'static str, error: SdkError<E>) -> Failure

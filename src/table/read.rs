@@ -1,8 +1,6 @@
 //! What a push reads: one consistent batch, and a transaction where items must be seen together.
 
-use aws_sdk_dynamodb::operation::transact_get_items::{
-    TransactGetItemsError, TransactGetItemsOutput,
-};
+use aws_sdk_dynamodb::operation::transact_get_items::TransactGetItemsError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Get, KeysAndAttributes, ReturnConsumedCapacity, TransactGetItem,
 };
@@ -34,10 +32,13 @@ impl Table {
     pub async fn repository(
         &self,
         repository: &Repository,
+        log: &mut CallLog,
     ) -> Result<Option<RepositoryRecord>, Failure> {
         let get = self.client.get_item().table_name(&self.name).consistent_read(true);
+        let get = get.return_consumed_capacity(ReturnConsumedCapacity::Total);
         let answer = get.set_key(Some(repository_key(repository))).send().await;
         let answer = answer.map_err(|error| failure("reading a repository", error))?;
+        log.read_units += units(answer.consumed_capacity());
         answer.item().map(RepositoryRecord::from_item).transpose()
     }
 
@@ -108,13 +109,15 @@ impl Table {
         push: &Push,
         repo_id: &str,
         missing: &[Digest],
+        log: &mut CallLog,
     ) -> Result<Snapshot, Failure> {
         let children = if is_big_index(push) {
             missing.get(..CONFIRMED_CHILDREN).unwrap_or(missing)
         } else {
             counted_children(push)
         };
-        let found = self.read_together(keys(push, repo_id, children)).await?;
+        let (found, units) = self.read_together(keys(push, repo_id, children)).await?;
+        log.read_units += units;
         snapshot(push, repo_id, children, &found)
     }
 
@@ -127,20 +130,26 @@ impl Table {
         &self,
         push: &Push,
         repo_id: &str,
+        log: &mut CallLog,
     ) -> Result<Vec<Digest>, Failure> {
         let reads = push.manifest.children().chunks(TRANSACTION_ITEMS).map(|children| async move {
             let keys = children.iter().map(|child| image_key(repo_id, child)).collect();
-            let found = self.read_together(keys).await?;
-            Ok(absent(children, &found))
+            let (found, units) = self.read_together(keys).await?;
+            Ok((absent(children, &found), units))
         });
         let reads: Vec<_> = reads.collect();
-        let missing: Vec<Vec<Digest>> =
-            stream::iter(reads).buffered(TRANSACTIONS_AT_ONCE).try_collect().await?;
-        Ok(missing.concat())
+        let mut reads = stream::iter(reads).buffered(TRANSACTIONS_AT_ONCE);
+        let mut missing = Vec::new();
+        while let Some((absent, units)) = reads.try_next().await? {
+            missing.extend(absent);
+            log.read_units += units;
+        }
+        Ok(missing)
     }
 
-    /// Reads items at one instant, again while another transaction is at one of them.
-    async fn read_together(&self, keys: Vec<Item>) -> Result<Vec<Item>, Failure> {
+    /// Reads items at one instant, again while another transaction is at one of them; the items,
+    /// and the read units.
+    async fn read_together(&self, keys: Vec<Item>) -> Result<(Vec<Item>, f64), Failure> {
         let gets = keys.into_iter().map(|key| {
             let get = Get::builder().table_name(&self.name).set_key(Some(key)).build()?;
             Ok(TransactGetItem::builder().get(get).build())
@@ -152,13 +161,18 @@ impl Table {
                 source: Some(error.into()),
             },
         )?;
-        let request = self.client.transact_get_items().set_transact_items(Some(gets));
+        let request = self
+            .client
+            .transact_get_items()
+            .set_transact_items(Some(gets))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
         let mut backoff = Backoff::default();
         loop {
             match request.clone().send().await {
-                Ok(TransactGetItemsOutput { responses, .. }) => {
-                    let responses = responses.unwrap_or_default();
-                    return Ok(responses.into_iter().filter_map(|found| found.item).collect());
+                Ok(answer) => {
+                    let units = units(answer.consumed_capacity());
+                    let found = answer.responses.unwrap_or_default().into_iter();
+                    return Ok((found.filter_map(|found| found.item).collect(), units));
                 }
                 Err(error) if error.as_service_error().is_some_and(is_conflict) => {
                     backoff.pause().await;
