@@ -1,15 +1,17 @@
-//! A service of one's own per test, the requests that tests make, and what is stored afterwards.
+//! A service of one's own per test, and what is stored afterwards.
+
+mod answers;
+mod requests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayProxyResponse};
+use aws_lambda_events::apigw::ApiGatewayProxyRequest;
 use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, PutRequest, WriteRequest};
 use aws_sdk_s3::primitives::ByteStream;
 use ecr_put_image::App;
 use ecr_put_image::config::Config;
-use ecr_put_image::names::{Digest, RegistryId, Repository, RepositoryName};
 use ecr_put_image::repository::Quotas;
 use lambda_runtime::{Context, LambdaEvent};
 use local_aws::{Faults, Options, Stack};
@@ -17,9 +19,10 @@ use serde_json::{Value, json};
 
 use crate::second_engine::{self, SecondEngine};
 
+pub(crate) use answers::*;
+pub(crate) use requests::*;
+
 pub(crate) const ACCOUNT: &str = "012345678910";
-pub(crate) const OCI_IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
-pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
@@ -314,147 +317,6 @@ fn configuration(options: &Options) -> Config {
     }
 }
 
-/// An answer, taken apart.
-#[derive(Debug, Clone)]
-pub(crate) struct Answer {
-    pub(crate) status: i64,
-    pub(crate) headers: HashMap<String, String>,
-    pub(crate) text: String,
-    pub(crate) json: Value,
-}
-
-impl Answer {
-    pub(crate) fn read(response: ApiGatewayProxyResponse) -> Self {
-        assert!(!response.is_base64_encoded);
-        let size = serde_json::to_string(&response).unwrap().len();
-        assert!(size <= 6_291_556, "an answer of {size} bytes");
-        let text = String::from_utf8(response.body.unwrap().to_vec()).unwrap();
-        let header = |(name, value): (&_, &aws_lambda_events::http::HeaderValue)| {
-            (ToString::to_string(name), value.to_str().unwrap().to_owned())
-        };
-        let headers = response.headers.iter().map(|(name, value)| header((name.as_str(), value)));
-        Self {
-            status: response.status_code,
-            headers: headers.collect(),
-            json: serde_json::from_str(&text).expect("every body is JSON"),
-            text,
-        }
-    }
-
-    #[track_caller]
-    pub(crate) fn is_refusal(&self, status: i64, code: &str, message: &str) {
-        assert_eq!(self.json, json!({ "__type": code, "message": message }));
-        assert_eq!(self.status, status);
-        assert_eq!(self.headers["x-amzn-errortype"], code);
-        self.has_the_common_headers();
-    }
-
-    #[track_caller]
-    pub(crate) fn has_the_common_headers(&self) {
-        assert_eq!(self.headers["content-type"], "application/x-amz-json-1.1");
-        assert!(!self.headers["x-amzn-requestid"].is_empty());
-    }
-
-    /// An answer of ours that says nothing of what is behind it.
-    #[track_caller]
-    pub(crate) fn is_server_exception(&self) {
-        let request_id = &self.headers["x-amzn-requestid"];
-        let message = format!(
-            "The request could not be completed because of a failure of the service. \
-             Request id: {request_id}"
-        );
-        self.is_refusal(500, "ServerException", &message);
-    }
-
-    #[track_caller]
-    pub(crate) fn digest(&self) -> String {
-        assert_eq!(self.status, 200, "{}", self.text);
-        self.json["image"]["imageId"]["imageDigest"].as_str().unwrap().to_owned()
-    }
-}
-
-/// A REST v1 event as API Gateway makes it of a request.
-pub(crate) fn event(action: &str, account: &str, body: &str) -> Value {
-    json!({
-        "resource": "/",
-        "path": "/",
-        "httpMethod": "POST",
-        "headers": {
-            "Content-Type": "application/x-amz-json-1.1",
-            "X-Amz-Target": format!("AmazonEC2ContainerRegistry_V20150921.{action}"),
-        },
-        "multiValueHeaders": {},
-        "requestContext": {
-            "httpMethod": "POST",
-            "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
-            "identity": {
-                "accountId": account,
-                "userArn": format!("arn:aws:iam::{account}:user/tester"),
-            },
-        },
-        "body": body,
-        "isBase64Encoded": false,
-    })
-}
-
-pub(crate) fn request(repository: &str, manifest: &str, tag: Option<&str>) -> Value {
-    let mut request = json!({ "repositoryName": repository, "imageManifest": manifest });
-    match tag {
-        Some(tag) => request["imageTag"] = json!(tag),
-        None => request["imageDigest"] = json!(sha256(manifest)),
-    }
-    request
-}
-
-pub(crate) fn sha256(text: &str) -> String {
-    Digest::of(text.as_bytes()).to_string()
-}
-
-/// A layer of this name, as a descriptor.
-pub(crate) fn layer(name: &str) -> Value {
-    let media_type = "application/vnd.oci.image.layer.v1.tar+gzip";
-    json!({ "mediaType": media_type, "digest": sha256(name), "size": 5 })
-}
-
-/// An image of this name: one config, one layer, both its own.
-pub(crate) fn image(name: &str) -> String {
-    image_of(&[layer(&format!("layer of {name}"))], name)
-}
-
-pub(crate) fn image_of(layers: &[Value], name: &str) -> String {
-    let mut config = layer(&format!("config of {name}"));
-    config["mediaType"] = json!("application/vnd.oci.image.config.v1+json");
-    json!({ "schemaVersion": 2, "mediaType": OCI_IMAGE, "config": config, "layers": layers })
-        .to_string()
-}
-
-/// An index of these manifests.
-pub(crate) fn index(children: &[&str]) -> String {
-    let child = |child: &&str| json!({ "mediaType": OCI_IMAGE, "digest": sha256(child), "size": child.len() });
-    let children: Vec<Value> = children.iter().map(child).collect();
-    json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": children }).to_string()
-}
-
-/// The config's and the layers' digests, each once.
-pub(crate) fn digests_in(manifest: &str) -> Vec<String> {
-    let json: Value = serde_json::from_str(manifest).unwrap();
-    let layers = json["layers"].as_array().into_iter().flatten();
-    let of = |descriptor: &Value| descriptor["digest"].as_str().map(str::to_owned);
-    let mut digests: Vec<String> =
-        of(&json["config"]).into_iter().chain(layers.filter_map(of)).collect();
-    digests.dedup();
-    digests
-}
-
-pub(crate) fn layer_key(repository: &str, digest: &str) -> String {
-    let repository = Repository {
-        registry: RegistryId::parse(ACCOUNT.into()).unwrap(),
-        name: RepositoryName::parse(repository.into()).unwrap(),
-    };
-    let digest = Digest::parse(digest).unwrap();
-    ecr_put_image::layers::object_key(&repository, &digest)
-}
-
 #[track_caller]
 pub(crate) fn s(item: &Item, attribute: &str) -> String {
     item[attribute].as_s().unwrap().clone()
@@ -463,47 +325,6 @@ pub(crate) fn s(item: &Item, attribute: &str) -> String {
 #[track_caller]
 pub(crate) fn n(item: &Item, attribute: &str) -> usize {
     item[attribute].as_n().unwrap().parse().unwrap()
-}
-
-pub(crate) fn not_found(repository: &str) -> String {
-    format!(
-        "The repository with name '{repository}' does not exist in the registry with id '{ACCOUNT}'"
-    )
-}
-
-pub(crate) fn already_exists(digest: &str, tag: Option<&str>) -> String {
-    let tag = tag.unwrap_or("null");
-    format!(
-        "Image with digest '{digest}' and tag '{tag}' already exists in the repository with name \
-         'app' in registry with id '{ACCOUNT}'"
-    )
-}
-
-pub(crate) fn tag_immutable(tag: &str) -> String {
-    format!(
-        "The image tag '{tag}' already exists in the 'app' repository and cannot be overwritten \
-         because the tag is immutable."
-    )
-}
-
-pub(crate) fn layers_not_found(digests: &[&str]) -> String {
-    format!(
-        "Layers with digests '[{}]' required for pushing image into repository with name 'app' in \
-         the registry with id '{ACCOUNT}' do not exist",
-        digests.join(", ")
-    )
-}
-
-pub(crate) fn images_not_found(digests: &[&str]) -> String {
-    format!(
-        "Images with digests '[{}]' required for pushing image into repository with name 'app' in \
-         the registry with id '{ACCOUNT}' do not exist",
-        digests.join(", ")
-    )
-}
-
-pub(crate) fn invalid(parameter: &str, constraint: &str) -> String {
-    format!("Invalid parameter at '{parameter}' failed to satisfy constraint: '{constraint}'")
 }
 
 #[expect(clippy::disallowed_methods, reason = "what the service reads is compared with it")]

@@ -1,0 +1,108 @@
+//! What the function answers, and the API's messages.
+
+use std::collections::HashMap;
+
+use aws_lambda_events::apigw::ApiGatewayProxyResponse;
+use serde_json::{Value, json};
+
+use super::ACCOUNT;
+
+/// An answer, taken apart.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: i64,
+    pub(crate) headers: HashMap<String, String>,
+    pub(crate) text: String,
+    pub(crate) json: Value,
+}
+
+impl Answer {
+    pub(crate) fn read(response: ApiGatewayProxyResponse) -> Self {
+        assert!(!response.is_base64_encoded);
+        let size = serde_json::to_string(&response).unwrap().len();
+        assert!(size <= 6_291_556, "an answer of {size} bytes");
+        let text = String::from_utf8(response.body.unwrap().to_vec()).unwrap();
+        let header = |(name, value): (&_, &aws_lambda_events::http::HeaderValue)| {
+            (ToString::to_string(name), value.to_str().unwrap().to_owned())
+        };
+        let headers = response.headers.iter().map(|(name, value)| header((name.as_str(), value)));
+        Self {
+            status: response.status_code,
+            headers: headers.collect(),
+            json: serde_json::from_str(&text).expect("every body is JSON"),
+            text,
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn is_refusal(&self, status: i64, code: &str, message: &str) {
+        assert_eq!(self.json, json!({ "__type": code, "message": message }));
+        assert_eq!(self.status, status);
+        assert_eq!(self.headers["x-amzn-errortype"], code);
+        self.has_the_common_headers();
+    }
+
+    #[track_caller]
+    pub(crate) fn has_the_common_headers(&self) {
+        assert_eq!(self.headers["content-type"], "application/x-amz-json-1.1");
+        assert!(!self.headers["x-amzn-requestid"].is_empty());
+    }
+
+    /// An answer of ours that says nothing of what is behind it.
+    #[track_caller]
+    pub(crate) fn is_server_exception(&self) {
+        let request_id = &self.headers["x-amzn-requestid"];
+        let message = format!(
+            "The request could not be completed because of a failure of the service. \
+             Request id: {request_id}"
+        );
+        self.is_refusal(500, "ServerException", &message);
+    }
+
+    #[track_caller]
+    pub(crate) fn digest(&self) -> String {
+        assert_eq!(self.status, 200, "{}", self.text);
+        self.json["image"]["imageId"]["imageDigest"].as_str().unwrap().to_owned()
+    }
+}
+
+pub(crate) fn not_found(repository: &str) -> String {
+    format!(
+        "The repository with name '{repository}' does not exist in the registry with id '{ACCOUNT}'"
+    )
+}
+
+pub(crate) fn already_exists(digest: &str, tag: Option<&str>) -> String {
+    let tag = tag.unwrap_or("null");
+    format!(
+        "Image with digest '{digest}' and tag '{tag}' already exists in the repository with name \
+         'app' in registry with id '{ACCOUNT}'"
+    )
+}
+
+pub(crate) fn tag_immutable(tag: &str) -> String {
+    format!(
+        "The image tag '{tag}' already exists in the 'app' repository and cannot be overwritten \
+         because the tag is immutable."
+    )
+}
+
+pub(crate) fn layers_not_found(digests: &[&str]) -> String {
+    format!(
+        "Layers with digests '[{}]' required for pushing image into repository with name 'app' in \
+         the registry with id '{ACCOUNT}' do not exist",
+        digests.join(", ")
+    )
+}
+
+pub(crate) fn images_not_found(digests: &[&str]) -> String {
+    format!(
+        "Images with digests '[{}]' required for pushing image into repository with name 'app' in \
+         the registry with id '{ACCOUNT}' do not exist",
+        digests.join(", ")
+    )
+}
+
+pub(crate) fn invalid(parameter: &str, constraint: &str) -> String {
+    format!("Invalid parameter at '{parameter}' failed to satisfy constraint: '{constraint}'")
+}
