@@ -5,6 +5,8 @@
 
 #[path = "../examples/histories/bugs.rs"]
 mod bugs;
+#[path = "../examples/histories/images.rs"]
+mod images;
 #[path = "../examples/histories/plan.rs"]
 #[expect(dead_code, reason = "the example shrinks what it finds")]
 mod plan;

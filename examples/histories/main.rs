@@ -7,6 +7,7 @@
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "a command-line program")]
 
 mod bugs;
+mod images;
 mod plan;
 mod run;
 mod spec;

@@ -1,6 +1,6 @@
 //! Runs a history against the function, and holds it against the specification.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,7 +8,6 @@ use std::time::Duration;
 use aws_lambda_events::apigw::ApiGatewayProxyRequest;
 use aws_sdk_s3::primitives::ByteStream;
 use ecr_put_image::App;
-use ecr_put_image::bodies::INLINE_BYTES;
 use ecr_put_image::config::Config;
 use ecr_put_image::names::Digest;
 use ecr_put_image::repository::Quotas;
@@ -20,10 +19,11 @@ use serde_json::{Value, json};
 use stateright::semantics::{ConsistencyTester as _, LinearizabilityTester};
 
 use crate::bugs::{Bug, Culprit};
+use crate::images::Images;
 use crate::plan::{Plan, draw_fault};
-use crate::spec::{IMAGES, Image, Op, Repository, Ret, TAGS};
+use crate::spec::{IMAGES, Op, Repository, Ret, TAGS};
 use crate::sweeping::Sweeping;
-use crate::writers::{Item, Writers, number, string};
+use crate::writers::{Writers, named, string};
 
 type Tester = LinearizabilityTester<usize, Repository>;
 pub(crate) type Failed = Box<dyn std::error::Error + Send + Sync>;
@@ -95,7 +95,7 @@ pub(crate) async fn run(
     history.faults.settle().await;
 
     let items = history.writers.items().await?;
-    let (state, mut broken) = (history.state(&items), history.broken(&items));
+    let (state, mut broken) = (history.images.state(&items), history.images.broken(&items));
     if let Some(sweeping) = &history.sweeping {
         let images = named(&items, "IMAGE#");
         let keys = images.iter().map(|(_, image)| string(image, "bodyKey"));
@@ -124,7 +124,7 @@ struct History {
     faults: Faults,
     writers: Writers,
     repository: String,
-    manifests: Vec<String>,
+    images: Images,
     sweeping: Option<Sweeping>,
     tester: Mutex<Tester>,
     threads: AtomicUsize,
@@ -164,17 +164,8 @@ impl History {
         let put = s3.put_object().bucket(&options.layer_bucket).key(key);
         put.body(ByteStream::from_static(b"layer")).send().await?;
 
-        let mut manifests: Vec<String> =
-            (0..plan.images).map(|n| image(&layer, n, plan.swept)).collect();
-        let child = manifests.first().map(String::as_str).unwrap_or_default();
-        let index = index(&Digest::of(child.as_bytes()));
-        if let Some(last) = manifests.last_mut() {
-            *last = index;
-        }
-        let initial = Repository {
-            index: plan.images.checked_sub(1).map(|last| (last, 0)),
-            ..Repository::default()
-        };
+        let images = Images::new(plan.images, &layer, plan.swept);
+        let initial = images.nothing();
         let history = Self {
             app: App::new(config, &stack.faulted_sdk_config(&faults)),
             faults,
@@ -184,7 +175,7 @@ impl History {
                 repository: format!("REPO#{DEFAULT_ACCOUNT}#{repository}"),
             },
             repository,
-            manifests,
+            images,
             sweeping,
             tester: Mutex::new(Tester::new(initial)),
             threads: AtomicUsize::new(0),
@@ -249,11 +240,11 @@ impl History {
         let done = |done| Some(if done { Ret::Done } else { Ret::Refused("not deleted".into()) });
         match *op {
             Op::Put { image, tag } => {
-                let manifest = self.manifest(image);
+                let manifest = self.images.manifest(image);
                 let mut body = json!({ "imageManifest": manifest });
                 let (member, value) = match tag {
                     Some(tag) => ("imageTag", format!("t{tag}")),
-                    None => ("imageDigest", Digest::of(manifest.as_bytes()).to_string()),
+                    None => ("imageDigest", self.images.digest(image)),
                 };
                 if let Some(body) = body.as_object_mut() {
                     body.insert(member.into(), value.into());
@@ -265,21 +256,14 @@ impl History {
                 Ok(Some(Ret::Done))
             }
             Op::DeleteImage(image) => {
-                let child = self.manifest(0);
-                let is_index = image + 1 == self.manifests.len();
-                let children: Vec<String> = is_index
-                    .then(|| Digest::of(child.as_bytes()).to_string())
-                    .into_iter()
-                    .collect();
-                let digest = Digest::of(self.manifest(image).as_bytes()).to_string();
+                let (digest, children) = (self.images.digest(image), self.images.children(image));
                 Ok(done(self.writers.delete_image(&digest, &children).await?))
             }
             Op::DeleteTag(tag) => Ok(done(self.writers.delete_tag(&format!("t{tag}")).await?)),
             Op::Read => {
-                let images = self.manifests.iter().map(|m| Digest::of(m.as_bytes()));
-                let images = images.map(|digest| format!("IMAGE#{digest}"));
+                let images = self.images.digests().map(|digest| format!("IMAGE#{digest}"));
                 let keys = images.chain((0..4).map(|tag| format!("TAG#t{tag}"))).collect();
-                Ok(Some(Ret::State(self.state(&self.writers.read(keys).await?))))
+                Ok(Some(Ret::State(self.images.state(&self.writers.read(keys).await?))))
             }
         }
     }
@@ -322,10 +306,6 @@ impl History {
         Ok(Some(answer))
     }
 
-    fn manifest(&self, image: Image) -> &str {
-        self.manifests.get(image).map(String::as_str).unwrap_or_default()
-    }
-
     fn invoke(&self, thread: usize, op: &Op) {
         // A thread invokes once before each answer.
         let _ = lock(&self.tester).on_invoke(thread, op.clone());
@@ -351,96 +331,6 @@ impl History {
             let _ = lock(&self.tester).on_return(thread, ret);
         }
     }
-
-    fn image_of(&self, digest: &str) -> Option<Image> {
-        self.manifests.iter().position(|m| Digest::of(m.as_bytes()).as_str() == digest)
-    }
-
-    /// The state that the items are.
-    fn state(&self, items: &[Item]) -> Repository {
-        let meta = named(items, "#META");
-        let tag = |(tag, item): (String, &Item)| {
-            Some((tag.strip_prefix('t')?.parse().ok()?, self.image_of(&string(item, "digest"))?))
-        };
-        Repository {
-            immutable: meta
-                .first()
-                .is_some_and(|(_, meta)| string(meta, "mutability") == "IMMUTABLE"),
-            images: named(items, "IMAGE#").iter().filter_map(|(d, _)| self.image_of(d)).collect(),
-            tags: named(items, "TAG#").into_iter().filter_map(tag).collect(),
-            index: self.manifests.len().checked_sub(1).map(|last| (last, 0)),
-        }
-    }
-
-    /// The first invariant that the items break.
-    fn broken(&self, items: &[Item]) -> Option<String> {
-        let state = self.state(items);
-        let (meta, images, tags) =
-            (named(items, "#META"), named(items, "IMAGE#"), named(items, "TAG#"));
-        let bodies: BTreeSet<String> =
-            named(items, "MANIFEST#").into_iter().map(|(digest, _)| digest).collect();
-        let index = self.manifests.len().checked_sub(1);
-        let counted = meta.first().map_or(0, |(_, meta)| number(meta, "imageCount"));
-        let mut broken = Vec::new();
-        if counted != images.len() {
-            broken.push(format!("imageCount is {counted} of {} images", images.len()));
-        }
-        if images.len() > IMAGES {
-            broken.push(format!("{} images, and the quota is {IMAGES}", images.len()));
-        }
-        let has_index = index.is_some_and(|index| state.images.contains(&index));
-        for (digest, item) in &images {
-            let tagged = tags.iter().filter(|(_, tag)| string(tag, "digest") == *digest).count();
-            let referrers = usize::from(has_index && self.image_of(digest) == Some(0));
-            if number(item, "tagCount") != tagged || tagged > TAGS {
-                broken.push(format!("tagCount of {digest} is not {tagged}, or above {TAGS}"));
-            }
-            if number(item, "refCount") != referrers {
-                broken.push(format!("refCount of {digest} is not {referrers}"));
-            }
-            if !bodies.contains(digest) && string(item, "bodyKey").is_empty() {
-                broken.push(format!("{digest} has no body"));
-            }
-        }
-        if tags.len() != state.tags.len() || state.tags.values().any(|i| !state.images.contains(i))
-        {
-            broken.push("a tag names an image that is not there".to_owned());
-        }
-        if has_index && !state.images.contains(&0) {
-            broken.push("a child of an index is not there".to_owned());
-        }
-        broken.into_iter().next()
-    }
-}
-
-/// The items whose sort key begins so, with the rest of it.
-fn named<'a>(items: &'a [Item], prefix: &str) -> Vec<(String, &'a Item)> {
-    let name = |item| string(item, "SK").strip_prefix(prefix).map(str::to_owned);
-    items.iter().filter_map(|item| Some((name(item)?, item))).collect()
-}
-
-/// An image's manifest; a `large` one is stored in S3.
-fn image(layer: &Digest, number: usize, large: bool) -> String {
-    let filler = "x".repeat(if large { INLINE_BYTES } else { 0 });
-    let blob = json!({ "mediaType": "layer", "digest": layer.as_str(), "size": 5 });
-    json!({
-        "schemaVersion": 2,
-        "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "config": blob,
-        "layers": [blob],
-        "annotations": { "number": number.to_string(), "filler": filler },
-    })
-    .to_string()
-}
-
-fn index(child: &Digest) -> String {
-    let child = json!({ "mediaType": "image", "digest": child.as_str(), "size": 1 });
-    json!({
-        "schemaVersion": 2,
-        "mediaType": "application/vnd.oci.image.index.v1+json",
-        "manifests": [child],
-    })
-    .to_string()
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

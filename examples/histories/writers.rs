@@ -226,3 +226,9 @@ pub(crate) fn number(item: &Item, attribute: &str) -> usize {
     let number = item.get(attribute).and_then(|value| value.as_n().ok());
     number.and_then(|number| number.parse().ok()).unwrap_or_default()
 }
+
+/// The items whose sort key begins so, with the rest of it.
+pub(crate) fn named<'a>(items: &'a [Item], prefix: &str) -> Vec<(String, &'a Item)> {
+    let name = |item| string(item, "SK").strip_prefix(prefix).map(str::to_owned);
+    items.iter().filter_map(|item| Some((name(item)?, item))).collect()
+}
