@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use ecr_put_image::names::Digest;
 use local_aws::{Options, Stack};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::function::Function;
+use crate::function::{Function, event};
 
 /// A way to a service that counts connections, and lets bytes through once it is opened.
 #[derive(Clone)]
@@ -49,6 +49,18 @@ impl Way {
     }
 }
 
+/// A push of an image of one blob, `layer`.
+fn push(padding: usize) -> Value {
+    let digest = Digest::of(b"layer").to_string();
+    let descriptor = json!({ "mediaType": "any/type", "digest": digest, "size": 5 });
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": descriptor, "layers": [descriptor],
+        "annotations": { "padding": " ".repeat(padding) },
+    });
+    json!({ "repositoryName": "app", "imageTag": "v1", "imageManifest": manifest.to_string() })
+}
+
 #[tokio::test]
 async fn a_first_push_connects_to_all_services_beside_one_another_and_once() {
     let stack = Stack::start(Options::default()).await.unwrap();
@@ -58,9 +70,8 @@ async fn a_first_push_connects_to_all_services_beside_one_another_and_once() {
     let encryption = json!({ "encryptionType": "KMS", "kmsKey": key });
     let create = json!({ "repositoryName": "app", "encryptionConfiguration": encryption });
     setting_up.call("CreateRepository", &create).await;
-    let blob = Digest::of(b"layer");
     let s3 = aws_sdk_s3::Client::new(&stack.sdk_config());
-    let layer = format!("012345678910/app/sha256/{}", blob.hex());
+    let layer = format!("012345678910/app/sha256/{}", Digest::of(b"layer").hex());
     let put = s3.put_object().bucket(&stack.options().layer_bucket).key(layer);
     put.send().await.unwrap();
 
@@ -73,15 +84,6 @@ async fn a_first_push_connects_to_all_services_beside_one_another_and_once() {
         ("AWS_ENDPOINT_URL_KMS", &kms.url),
     ];
     let function = Function::start_with(&stack, &ways).await;
-    let push = |padding: usize| {
-        let descriptor = json!({ "mediaType": "any/type", "digest": blob.to_string(), "size": 5 });
-        let manifest = json!({
-            "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "config": descriptor, "layers": [descriptor],
-            "annotations": { "padding": " ".repeat(padding) },
-        });
-        json!({ "repositoryName": "app", "imageTag": "v1", "imageManifest": manifest.to_string() })
-    };
     let one_after_another = async {
         // The table does not answer before the layers are asked for, nor S3 before KMS is.
         s3.connected().await;
@@ -98,4 +100,23 @@ async fn a_first_push_connects_to_all_services_beside_one_another_and_once() {
     function.call("PutImage", &push(1)).await;
     function.call("PutImage", &push(70_000)).await;
     assert_eq!([dynamodb.count(), s3.count(), kms.count()], [1, 1, 1]);
+}
+
+#[tokio::test]
+async fn calls_take_the_proxy_that_the_environment_names() {
+    let stack = Stack::start(Options::default()).await.unwrap();
+    let proxy = Way::to(stack.dynamodb_url()).await;
+    proxy.open.send_replace(true);
+    let environment = [
+        ("HTTP_PROXY", proxy.url.as_str()),
+        // A name that nobody but the proxy can reach.
+        ("AWS_ENDPOINT_URL_DYNAMODB", "http://dynamodb.invalid"),
+        ("NO_PROXY", "127.0.0.1"),
+    ];
+    let function = Function::start_with(&stack, &environment).await;
+    function.call("CreateRepository", &json!({ "repositoryName": "app" })).await;
+    let answer = function.answer(&event("PutImage", &push(0).to_string())).await;
+    assert_eq!(answer["headers"]["x-amzn-errortype"], "LayersNotFoundException", "{answer}");
+    // S3 would have had a connection of its own.
+    assert_eq!(proxy.count(), 1);
 }
