@@ -19,7 +19,6 @@ use ecr_put_image::App;
 use ecr_put_image::config::Config;
 use ecr_put_image::gateway::{Event, handle_event};
 use ecr_put_image::names::Digest;
-use ecr_put_image::repository::Quotas;
 use lambda_runtime::{Context, LambdaEvent};
 use local_aws::{Faults, Options, Stack};
 use serde_json::{Value, json};
@@ -44,15 +43,7 @@ async fn run(copies: u32, time: Duration) {
     let stack = Stack::start(Options::default()).await.expect("a stack");
     let options = stack.options();
     let faults = Faults::new();
-    let config = Config {
-        region: options.region.clone(),
-        table: options.table.clone(),
-        layer_bucket: options.layer_bucket.clone(),
-        manifest_bucket: options.manifest_bucket.clone(),
-        default_kms_key: None,
-        default_registry: None,
-        quotas: Quotas::default(),
-    };
+    let config = Config::read(|name| options.variable(name)).expect("a configuration");
     let app = Arc::new(App::new(config, &stack.faulted_sdk_config(&faults)));
     for copy in 0..copies {
         let body = json!({ "repositoryName": format!("hot{copy}") });

@@ -9,7 +9,6 @@ use aws_sdk_s3::primitives::ByteStream;
 use ecr_put_image::App;
 use ecr_put_image::config::Config;
 use ecr_put_image::names::{Digest, RegistryId, Repository, RepositoryName};
-use ecr_put_image::repository::Quotas;
 use lambda_runtime::{Context, LambdaEvent};
 use local_aws::{Faults, Options, Stack};
 use push_model::commit::SITUATIONS;
@@ -32,15 +31,7 @@ impl Service {
     async fn start() -> Self {
         let stack = Stack::start(Options::default()).await.unwrap();
         let options = stack.options();
-        let config = Config {
-            region: options.region.clone(),
-            table: options.table.clone(),
-            layer_bucket: options.layer_bucket.clone(),
-            manifest_bucket: options.manifest_bucket.clone(),
-            default_kms_key: None,
-            default_registry: None,
-            quotas: Quotas::default(),
-        };
+        let config = Config::read(|name| options.variable(name)).unwrap();
         let calls = Faults::new();
         let app = App::new(config, &stack.faulted_sdk_config(&calls));
         let s3 = aws_sdk_s3::Client::new(&stack.sdk_config());

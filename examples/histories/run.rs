@@ -10,7 +10,6 @@ use aws_sdk_s3::primitives::ByteStream;
 use ecr_put_image::App;
 use ecr_put_image::config::Config;
 use ecr_put_image::names::Digest;
-use ecr_put_image::repository::Quotas;
 use fastrand::Rng;
 use futures_util::future::join_all;
 use lambda_runtime::{Context, LambdaEvent};
@@ -143,20 +142,12 @@ impl History {
         let options = stack.options();
         let faults = Faults::new();
         let sweeping = if plan.swept { Some(Sweeping::prepare(stack).await?) } else { None };
-        let bucket = sweeping.as_ref().map(|sweeping| sweeping.bucket.clone());
-        let config = Config {
-            region: options.region.clone(),
-            table: options.table.clone(),
-            layer_bucket: options.layer_bucket.clone(),
-            manifest_bucket: bucket.unwrap_or_else(|| options.manifest_bucket.clone()),
-            default_kms_key: None,
-            default_registry: None,
-            quotas: Quotas {
-                images_per_repository: IMAGES as u64,
-                tags_per_image: TAGS as u64,
-                layers_per_image: 500,
-            },
-        };
+        let mut config = Config::read(|name| options.variable(name))?;
+        config.quotas.images_per_repository = IMAGES as u64;
+        config.quotas.tags_per_image = TAGS as u64;
+        if let Some(sweeping) = &sweeping {
+            config.manifest_bucket.clone_from(&sweeping.bucket);
+        }
         let repository = format!("history-{}", uuid::Uuid::new_v4());
         let layer = Digest::of(b"layer");
         let s3 = aws_sdk_s3::Client::new(&stack.sdk_config());
@@ -201,20 +192,7 @@ impl History {
             sweeping.let_faults_loose(plan, bug, counts);
         }
         let bug = bug.filter(|bug| bug.culprit == Culprit::Push);
-        let percent = plan.fault_percent;
-        let rng = Mutex::new(Rng::with_seed(plan.seed));
-        let counts = Arc::clone(counts);
-        self.faults.on_call(move |call| {
-            let mut rng = lock(&rng);
-            let (kind, fault) = bug
-                .and_then(|bug| (bug.fault)(&mut rng, call))
-                .or_else(|| draw_fault(&mut rng, percent, &call.operation))?;
-            *lock(&counts).faults.entry(kind).or_default() += 1;
-            Some(fault)
-        });
-        if let Some(bug) = bug {
-            self.faults.rewrite(move |call| (bug.rewrite)(call));
-        }
+        let_loose(&self.faults, plan.seed, plan.fault_percent, bug, counts);
         self.faults.conflicts(Duration::ZERO..Duration::from_millis(4));
     }
 
@@ -330,6 +308,29 @@ impl History {
         if let Some(ret) = ret {
             let _ = lock(&self.tester).on_return(thread, ret);
         }
+    }
+}
+
+/// Draws faults for the calls to services under `faults`, and plants `bug` in them.
+pub(crate) fn let_loose(
+    faults: &Faults,
+    seed: u64,
+    percent: u8,
+    bug: Option<&'static Bug>,
+    counts: &Arc<Mutex<Counts>>,
+) {
+    let rng = Mutex::new(Rng::with_seed(seed));
+    let counts = Arc::clone(counts);
+    faults.on_call(move |call| {
+        let mut rng = lock(&rng);
+        let (kind, fault) = bug
+            .and_then(|bug| (bug.fault)(&mut rng, call))
+            .or_else(|| draw_fault(&mut rng, percent, &call.operation))?;
+        *lock(&counts).faults.entry(kind).or_default() += 1;
+        Some(fault)
+    });
+    if let Some(bug) = bug {
+        faults.rewrite(move |call| (bug.rewrite)(call));
     }
 }
 

@@ -13,8 +13,8 @@ use local_aws::{Faults, Stack};
 use tokio::time::Instant;
 
 use crate::bugs::{Bug, Culprit};
-use crate::plan::{Plan, draw_fault};
-use crate::run::{Counts, Failed, lock};
+use crate::plan::Plan;
+use crate::run::{Counts, Failed, let_loose, lock};
 
 /// A sweeper of one history's own bucket.
 pub(crate) struct Sweeping {
@@ -51,22 +51,8 @@ impl Sweeping {
         bug: Option<&'static Bug>,
         counts: &Arc<Mutex<Counts>>,
     ) {
-        let percent = plan.fault_percent;
-        let rng = Mutex::new(Rng::with_seed(!plan.seed));
-        let counts = Arc::clone(counts);
-        let bug = bug.filter(|bug| bug.culprit != Culprit::Push);
-        self.bug = bug;
-        self.faults.on_call(move |call| {
-            let mut rng = lock(&rng);
-            let (kind, fault) = bug
-                .and_then(|bug| (bug.fault)(&mut rng, call))
-                .or_else(|| draw_fault(&mut rng, percent, &call.operation))?;
-            *lock(&counts).faults.entry(kind).or_default() += 1;
-            Some(fault)
-        });
-        if let Some(bug) = bug {
-            self.faults.rewrite(move |call| (bug.rewrite)(call));
-        }
+        self.bug = bug.filter(|bug| bug.culprit != Culprit::Push);
+        let_loose(&self.faults, !plan.seed, plan.fault_percent, self.bug, counts);
     }
 
     /// A call begins.

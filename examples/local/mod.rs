@@ -92,13 +92,7 @@ pub(crate) fn config(
     options: &Options,
     environment: impl Fn(&str) -> Option<String>,
 ) -> Result<Config, ConfigError> {
-    Config::read(|name| match name {
-        "AWS_REGION" => Some(options.region.clone()),
-        "TABLE_NAME" => Some(options.table.clone()),
-        "LAYER_BUCKET" => Some(options.layer_bucket.clone()),
-        "MANIFEST_BUCKET" => Some(options.manifest_bucket.clone()),
-        _ => environment(name),
-    })
+    Config::read(|name| options.variable(name).or_else(|| environment(name)))
 }
 
 /// The URL of a listener; one on all interfaces is reached through loopback.

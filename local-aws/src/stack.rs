@@ -62,6 +62,21 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// What a function on the stack finds in its environment under this name.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<String> {
+        let value = match name {
+            "AWS_REGION" => &self.region,
+            "TABLE_NAME" => &self.table,
+            "LAYER_BUCKET" => &self.layer_bucket,
+            "MANIFEST_BUCKET" => &self.manifest_bucket,
+            _ => return None,
+        };
+        Some(value.clone())
+    }
+}
+
 /// The running services. They end with [`Stack::stop`], or when this is dropped.
 #[derive(Debug)]
 pub struct Stack {

@@ -9,7 +9,6 @@ use ecr_put_image::App;
 use ecr_put_image::config::Config;
 use ecr_put_image::layers::object_key;
 use ecr_put_image::names::{Digest, RegistryId, Repository, RepositoryName};
-use ecr_put_image::repository::Quotas;
 use lambda_runtime::LambdaEvent;
 use local_aws::{DEFAULT_ACCOUNT, Options, Stack, api_gateway};
 use tokio::net::TcpListener;
@@ -34,15 +33,7 @@ impl Endpoints {
     /// The endpoint of this name in the table of cases.
     pub(crate) async fn open(&self, name: &str) -> Endpoint {
         let options = self.stack.options();
-        let mut config = Config {
-            region: options.region.clone(),
-            table: options.table.clone(),
-            layer_bucket: options.layer_bucket.clone(),
-            manifest_bucket: options.manifest_bucket.clone(),
-            default_kms_key: None,
-            default_registry: None,
-            quotas: Quotas::default(),
-        };
+        let mut config = Config::read(|name| options.variable(name)).unwrap();
         match name {
             "quotas" => {
                 config.quotas.images_per_repository = 1;

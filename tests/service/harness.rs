@@ -75,7 +75,7 @@ impl Service {
         let dynamodb = second_engine.as_ref().map(SecondEngine::url);
         let stack = Stack::start(Options { dynamodb, ..Options::default() }).await.unwrap();
         let options = stack.options();
-        let mut config = configuration(options);
+        let mut config = Config::read(|name| options.variable(name)).unwrap();
         configure(&mut config);
         let faults = Faults::new();
         let aws = stack.sdk_config();
@@ -302,18 +302,6 @@ pub(crate) fn counts_are_exact(items: &[Item], repository: &str) {
     for tag in &tags {
         let sk = format!("IMAGE#{}", s(tag, "digest"));
         assert!(images.iter().any(|image| s(image, "SK") == sk), "{sk} has a tag");
-    }
-}
-
-fn configuration(options: &Options) -> Config {
-    Config {
-        region: options.region.clone(),
-        table: options.table.clone(),
-        layer_bucket: options.layer_bucket.clone(),
-        manifest_bucket: options.manifest_bucket.clone(),
-        default_kms_key: None,
-        default_registry: None,
-        quotas: Quotas::default(),
     }
 }
 

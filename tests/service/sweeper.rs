@@ -19,10 +19,7 @@ const HOUR: Duration = Duration::from_hours(1);
 
 fn sweeper(service: &Service) -> Sweeper {
     let options = service.stack.options();
-    let config = SweeperConfig {
-        table: options.table.clone(),
-        manifest_bucket: options.manifest_bucket.clone(),
-    };
+    let config = SweeperConfig::read(|name| options.variable(name)).unwrap();
     Sweeper::new(config, &service.stack.faulted_sdk_config(&service.faults))
 }
 
