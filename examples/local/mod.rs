@@ -52,7 +52,7 @@ impl Local {
         let handler = handler(config, &stack);
         let (end, ended) = oneshot::channel();
         let shutdown = async move { drop(ended.await) };
-        let door = tokio::spawn(api_gateway::serve(listener, handler, shutdown));
+        let door = tokio::spawn(api_gateway::serve(listener, None, handler, shutdown));
         Ok(Self { stack, ecr_url, end, door })
     }
 

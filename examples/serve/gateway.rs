@@ -42,7 +42,7 @@ impl Gateway {
         let handler = local::handler(config, &local.stack);
         let (end, ended) = oneshot::channel();
         let shutdown = async move { drop(ended.await) };
-        let door = api_gateway::serve_with_iam(listener, STAGE, handler, shutdown);
+        let door = api_gateway::serve(listener, Some(STAGE), handler, shutdown);
         Ok(Self { url, end, door: tokio::spawn(door) })
     }
 

@@ -37,42 +37,14 @@ const TIMEOUT: Duration = Duration::from_secs(28);
 
 /// Serves `handler` until `shutdown` completes and the calls in flight are answered.
 ///
-/// # Errors
-/// When the listener cannot be read from.
-pub async fn serve<H, F>(
-    listener: TcpListener,
-    handler: H,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()>
-where
-    H: Fn(LambdaEvent<ApiGatewayProxyRequest>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = ApiGatewayProxyResponse> + Send,
-{
-    serve_stage(listener, None, handler, shutdown).await
-}
-
-/// As [`serve`], but as an API with `AWS_IAM` authorisation that is deployed to `stage`: only
+/// With a `stage` it is an API with `AWS_IAM` authorisation that is deployed to it: only
 /// `POST /STAGE` with a credential scope for the service `execute-api` reaches the function, as
 /// `POST /`; all else is answered like API Gateway with the project's gateway responses. No
 /// signature is verified.
 ///
 /// # Errors
 /// When the listener cannot be read from.
-pub async fn serve_with_iam<H, F>(
-    listener: TcpListener,
-    stage: &'static str,
-    handler: H,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()>
-where
-    H: Fn(LambdaEvent<ApiGatewayProxyRequest>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = ApiGatewayProxyResponse> + Send,
-{
-    serve_stage(listener, Some(stage), handler, shutdown).await
-}
-
-/// With a stage, IAM is asked.
-async fn serve_stage<H, F>(
+pub async fn serve<H, F>(
     listener: TcpListener,
     stage: Option<&'static str>,
     handler: H,

@@ -23,22 +23,21 @@ struct Door {
 
 impl Door {
     async fn open() -> Door {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (end, ended) = oneshot::channel::<()>();
-        let shutdown = async { drop(ended.await) };
-        let served = tokio::spawn(api_gateway::serve(listener, echo, shutdown));
-        Door { address, end, served }
+        Door::open_at(None).await
     }
 
     /// As an API with `AWS_IAM` at the stage `live`.
     async fn open_with_iam() -> Door {
+        Door::open_at(Some("live")).await
+    }
+
+    async fn open_at(stage: Option<&'static str>) -> Door {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (end, ended) = oneshot::channel::<()>();
         let shutdown = async { drop(ended.await) };
-        let served = api_gateway::serve_with_iam(listener, "live", echo, shutdown);
-        Door { address, end, served: tokio::spawn(served) }
+        let served = tokio::spawn(api_gateway::serve(listener, stage, echo, shutdown));
+        Door { address, end, served }
     }
 
     async fn post(&self, headers: &str, body: &[u8]) -> (u16, String, Vec<u8>) {

@@ -54,14 +54,10 @@ impl Endpoints {
             }
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut url = format!("http://{}", listener.local_addr().unwrap());
-        let never = std::future::pending();
-        if name == "execute-api" {
-            url += "/live";
-            tokio::spawn(api_gateway::serve_with_iam(listener, "live", handler, never));
-        } else {
-            tokio::spawn(api_gateway::serve(listener, handler, never));
-        }
+        let stage = (name == "execute-api").then_some("live");
+        let url =
+            format!("http://{}/{}", listener.local_addr().unwrap(), stage.unwrap_or_default());
+        tokio::spawn(api_gateway::serve(listener, stage, handler, std::future::pending()));
         Endpoint { url, calls }
     }
 
