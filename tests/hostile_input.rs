@@ -28,6 +28,10 @@ struct Hostile {
 }
 
 impl Hostile {
+    fn of((name, start, element, end): (&'static str, &str, &str, &'static str)) -> Self {
+        Self { name, start: start.to_owned(), element: element.to_owned(), end }
+    }
+
     fn text(&self, bytes: usize) -> String {
         let mut text = self.start.clone();
         let mut n = 0_usize;
@@ -93,12 +97,7 @@ fn manifests() -> Vec<Hostile> {
         ("depth", "", "[[[[[[[[[[[[[[[[", ""),
         ("no JSON", "", "\u{1}", ""),
     ]
-    .map(|(name, start, element, end)| Hostile {
-        name,
-        start: start.to_owned(),
-        element: element.to_owned(),
-        end,
-    })
+    .map(Hostile::of)
     .into()
 }
 
@@ -113,12 +112,7 @@ fn repositories() -> Vec<Hostile> {
         ("an unknown array", r#"{"repositoryName":"app","x":["#, "0", "]}"),
         ("a name", r#"{"repositoryName":""#, "aaaaaaaaaaaaaaaa", r#""}"#),
     ]
-    .map(|(name, start, element, end)| Hostile {
-        name,
-        start: start.to_owned(),
-        element: element.to_owned(),
-        end,
-    })
+    .map(Hostile::of)
     .into()
 }
 
