@@ -5,6 +5,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailur
 
 use super::items::{n, repository_key, s, text};
 use super::{Table, failure};
+use crate::backoff::Backoff;
 use crate::error::Failure;
 use crate::names::Repository;
 use crate::repository::{Encryption, TagMutability};
@@ -70,15 +71,19 @@ impl Table {
             .set_item(Some(item))
             .condition_expression("attribute_not_exists(PK)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match put.send().await {
-            Ok(_) => Ok(true),
-            Err(error) => match error.as_service_error() {
+        let mut backoff = Backoff::default();
+        loop {
+            let Err(error) = put.clone().send().await else { return Ok(true) };
+            match error.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(taken)) => {
                     let holder = taken.item().and_then(|item| text(item, "repoId"));
-                    Ok(holder == Some(new.repo_id))
+                    return Ok(holder == Some(new.repo_id));
                 }
-                _ => Err(failure("creating a repository", error)),
-            },
+                // The name is taken by a repository that is just being pushed to. The SDK does not
+                // retry this.
+                Some(PutItemError::TransactionConflictException(_)) => backoff.pause().await,
+                _ => return Err(failure("creating a repository", error)),
+            }
         }
     }
 }

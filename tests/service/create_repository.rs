@@ -1,5 +1,7 @@
 //! Section 8: CreateRepository.
 
+use std::time::Duration;
+
 use local_aws::Fault;
 use serde_json::{Value, json};
 
@@ -7,6 +9,10 @@ use crate::harness::*;
 
 const CODE: &str = "InvalidParameterException";
 const FILTERS: &str = "imageTagMutabilityExclusionFilters";
+
+fn already_created(name: &str) -> String {
+    format!("The repository with name '{name}' already exists in the registry with id '{ACCOUNT}'")
+}
 
 async fn refuses(service: &Service, body: Value, code: &str, message: &str) {
     let event = event("CreateRepository", ACCOUNT, &body.to_string());
@@ -97,10 +103,8 @@ async fn the_default_key_serves_where_none_is_named() {
 #[tokio::test]
 async fn a_name_is_taken_once() {
     let service = Service::start().await;
-    let message = format!(
-        "The repository with name 'app' already exists in the registry with id '{ACCOUNT}'"
-    );
     let code = "RepositoryAlreadyExistsException";
+    let message = already_created("app");
     refuses(&service, json!({ "repositoryName": "app" }), code, &message).await;
     // Another account has names of its own.
     let other = event("CreateRepository", "444455556666", r#"{"repositoryName":"app"}"#);
@@ -238,4 +242,23 @@ async fn a_creation_whose_answer_is_lost_is_recognised() {
     answer.is_server_exception();
     assert_eq!(service.faults.count("PutItem"), 4);
     assert_eq!(service.stored().await.items.len(), 1);
+}
+
+#[tokio::test]
+async fn a_name_that_is_being_pushed_to_is_taken() {
+    let service = Service::start().await;
+    service.upload_layers_of("app", &image("a")).await;
+    service.faults.conflicts(Duration::from_millis(200)..Duration::from_millis(300));
+    let create = async {
+        while service.faults.count("TransactWriteItems") == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        service.call("CreateRepository", &json!({ "repositoryName": "app" })).await
+    };
+    let push = service.put(request("app", &image("a"), Some("v1")));
+    let (pushed, created) = tokio::join!(push, create);
+    assert_eq!(pushed.status, 200, "{}", pushed.text);
+    created.is_refusal(400, "RepositoryAlreadyExistsException", &already_created("app"));
+    assert!(service.faults.conflicted() > 0);
+    assert_eq!(n(&service.repository_item("app").await, "imageCount"), 1);
 }

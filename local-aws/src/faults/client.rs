@@ -18,6 +18,7 @@ use aws_smithy_types::byte_stream::ByteStream;
 use axum::body::Bytes;
 use http_body::{Body, Frame};
 
+use super::conflicts::Conflict;
 use super::{Call, Fault, Faults, answer, lock, operation};
 
 /// How much of a request's body a [`Call`] keeps.
@@ -150,7 +151,7 @@ impl Faulted {
         }
     }
 
-    /// Sends, unless the request is a transaction that conflicts with one under way.
+    /// Sends, unless the request conflicts with a transaction under way.
     async fn send(
         &self,
         call: &Call,
@@ -161,9 +162,17 @@ impl Faulted {
         let transaction = match conflicts.map(|conflicts| conflicts.begin(&call.operation, body)) {
             None | Some(Ok(None)) => None,
             Some(Ok(transaction)) => transaction,
-            Some(Err(reasons)) => {
+            Some(Err(conflict)) => {
                 self.faults.0.conflicted.fetch_add(1, Ordering::Relaxed);
-                return answer::cancelled(&reasons);
+                return match conflict {
+                    Conflict::Cancelled(reasons) => answer::cancelled(&reasons),
+                    Conflict::Rejected => answer::error(
+                        call,
+                        400,
+                        "TransactionConflictException",
+                        "Transaction is ongoing for the item",
+                    ),
+                };
             }
         };
         let inner = self.inner.clone();
