@@ -132,14 +132,14 @@ pub async fn handle(
 /// An event as Lambda delivers it: a request, or something else that somebody invoked the function
 /// with (or a header that HTTP has no room for).
 ///
-/// Reading it cannot fail, for a failure would be answered by Lambda instead of by us.
+/// Reading it cannot fail, for a failure would be answered by Lambda instead of by us. Why it is no
+/// request is dropped: serde's message quotes what it met, up to the whole event.
 #[derive(Debug)]
-pub struct Event(Result<ApiGatewayProxyRequest, String>);
+pub struct Event(Option<ApiGatewayProxyRequest>);
 
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let request = ApiGatewayProxyRequest::deserialize(deserializer);
-        Ok(Self(request.map_err(|error| error.to_string())))
+        Ok(Self(ApiGatewayProxyRequest::deserialize(deserializer).ok()))
     }
 }
 
@@ -151,14 +151,13 @@ pub async fn handle_event(
     app: &App,
     LambdaEvent { payload: Event(event), context }: LambdaEvent<Event>,
 ) -> Result<ApiGatewayProxyResponse, Infallible> {
-    match event {
-        Ok(request) => handle(app, LambdaEvent::new(request, context)).await,
-        Err(why) => {
-            tracing::info!(lambda_request_id = context.request_id, why, "not a REST request");
-            let error = Error::Serialization("the event is not a REST request");
-            Ok(refusal(&request_id(None), &error))
-        }
-    }
+    let Some(request) = event else {
+        let request_id = request_id(None);
+        let lambda_request_id = context.request_id;
+        tracing::info!(request_id, lambda_request_id, "the event is not a REST request");
+        return Ok(refusal(&request_id, &Error::Serialization("the event is not a REST request")));
+    };
+    handle(app, LambdaEvent::new(request, context)).await
 }
 
 /// API Gateway's, so that its logs and ours tell of the same request; a new one where there is none

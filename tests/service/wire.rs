@@ -5,6 +5,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use crate::harness::*;
+use crate::log::{listen, logged};
 
 const UNREADABLE: &str = "The request body could not be read: it is not one JSON object";
 const WRONG_MEMBER: &str =
@@ -207,9 +208,10 @@ async fn an_event_that_is_no_rest_request_gets_an_answer_too() {
 
     let service = Service::start().await;
     let mut strange_header = put_event("{}");
-    strange_header["headers"]["X-Name"] = json!("a\u{1}b");
-    let http_api = json!({ "version": "2.0", "rawPath": "/", "body": "{}" });
-    for event in [strange_header, http_api, json!({}), json!(null), json!("text")] {
+    strange_header["headers"]["Authorization"] = json!("secret\u{1}");
+    let http_api = json!({ "version": "2.0", "rawPath": "/", "body": "secret" });
+    for event in [strange_header, http_api, json!({}), json!(null), json!("secret")] {
+        listen();
         // As the runtime reads it.
         let text = event.to_string();
         let payload = Event::deserialize(&mut serde_json::Deserializer::from_str(&text)).unwrap();
@@ -217,5 +219,8 @@ async fn an_event_that_is_no_rest_request_gets_an_answer_too() {
         let answer = Answer::read(handle_event(&service.app, event).await.unwrap());
         let message = "The request body could not be read: the event is not a REST request";
         answer.is_refusal(400, "SerializationException", message);
+        let (text, _) = logged();
+        assert!(text.contains(&answer.headers["x-amzn-requestid"]), "{text}");
+        assert!(!text.contains("secret"), "{text}");
     }
 }
