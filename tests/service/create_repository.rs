@@ -228,6 +228,37 @@ async fn a_key_that_kms_refuses_creates_nothing() {
 }
 
 #[tokio::test]
+async fn of_several_faults_the_first_in_order_answers() {
+    let service = Service::start().await;
+    let mut body = json!({
+        "repositoryName": "A",
+        "registryId": "444455556666",
+        "imageTagMutability": "SOMETIMES",
+        "encryptionConfiguration": { "encryptionType": "KMS", "kmsKey": "alias/none" },
+        "tags": [{ "Key": "a" }],
+    });
+    // Members by the table's order, then the registry, the key, the name that is taken.
+    for (mended, to, expected) in [
+        ("repositoryName", json!("app"), "Invalid parameter at 'repositoryName'"),
+        ("imageTagMutability", json!("MUTABLE"), "Invalid parameter at 'imageTagMutability'"),
+        ("tags", json!([]), "Invalid parameter at 'tags'"),
+        ("registryId", json!(ACCOUNT), "is not authorized to perform: ecr:CreateRepository"),
+    ] {
+        let before = service.stored().await;
+        let answer = service.call("CreateRepository", &body).await;
+        assert_eq!(answer.status, 400);
+        assert!(answer.text.contains(expected), "{expected}: {}", answer.text);
+        assert_eq!(service.stored().await, before);
+        body[mended] = to;
+    }
+    assert_eq!(service.faults.count("DescribeKey"), 0);
+    let answer = service.call("CreateRepository", &body).await;
+    assert_eq!(answer.json["kmsError"], "NotFoundException");
+    body["encryptionConfiguration"] = json!({ "encryptionType": "AES256" });
+    refuses(&service, body, "RepositoryAlreadyExistsException", &already_created("app")).await;
+}
+
+#[tokio::test]
 async fn a_creation_whose_answer_is_lost_is_recognised() {
     let service = Service::with(|_| {}).await;
     service.faults.script("PutItem", [Some(Fault::DropAfter), Some(Fault::DropBefore)]);

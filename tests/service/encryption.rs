@@ -9,6 +9,7 @@ use local_aws::Fault;
 use serde_json::{Value, json};
 
 use crate::harness::*;
+use crate::limits;
 
 const ARN: &str = "arn:aws:ecr:us-west-2:012345678910:repository/app";
 
@@ -196,6 +197,20 @@ async fn what_decides_before_the_key_answers_before_it() {
     service.refuses(body, "ImageAlreadyExistsException", &message).await;
     // Retagging needs no key.
     assert_eq!(service.put(request("app", &image("a"), Some("c"))).await.status, 200);
+
+    let child = image("child");
+    let body = request("app", &index(&[&child]), Some("i"));
+    let message = images_not_found(&[&sha256(&child)]);
+    service.refuses(body, "ReferencedImagesNotFoundException", &message).await;
+    service.upload_layers_of("app", &image("b")).await;
+    let full = AttributeValue::N("100000".to_owned());
+    service.change_repository("app", "imageCount", full).await;
+    let body = request("app", &image("b"), Some("b"));
+    service.refuses(body, limits::CODE, &limits::full(100_000)).await;
+    let immutable = AttributeValue::S("IMMUTABLE".to_owned());
+    service.change_repository("app", "mutability", immutable).await;
+    let body = request("app", &image("b"), Some("a"));
+    service.refuses(body, "ImageTagAlreadyExistsException", &tag_immutable("a")).await;
 }
 
 #[tokio::test]

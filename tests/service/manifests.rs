@@ -13,9 +13,13 @@ async fn is_invalid(service: &Service, manifest: &str) {
     service.refuses(request("app", manifest, Some("v1")), CODE, &message).await;
 }
 
-/// A manifest with what stands at a path changed.
+/// An image's manifest with what stands at a path changed.
 fn changed(path: &str, value: Value) -> String {
-    let mut manifest: Value = serde_json::from_str(&image("a")).unwrap();
+    changed_in(&image("a"), path, value)
+}
+
+fn changed_in(manifest: &str, path: &str, value: Value) -> String {
+    let mut manifest: Value = serde_json::from_str(manifest).unwrap();
     if let Some(there) = manifest.pointer_mut(path) {
         *there = value;
     } else {
@@ -25,8 +29,8 @@ fn changed(path: &str, value: Value) -> String {
     manifest.to_string()
 }
 
-fn without(path: &str) -> String {
-    let mut manifest: Value = serde_json::from_str(&image("a")).unwrap();
+fn without(manifest: &str, path: &str) -> String {
+    let mut manifest: Value = serde_json::from_str(manifest).unwrap();
     let (parent, member) = path.rsplit_once('/').unwrap();
     manifest.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(member);
     manifest.to_string()
@@ -67,7 +71,7 @@ async fn members_that_matter_must_be_there_and_of_their_shape() {
         "/layers/0/digest",
         "/layers/0/size",
     ] {
-        is_invalid(&service, &without(path)).await;
+        is_invalid(&service, &without(&image("a"), path)).await;
         if path != "/mediaType" {
             is_invalid(&service, &changed(path, Value::Null)).await;
         }
@@ -104,6 +108,36 @@ async fn members_that_matter_must_be_there_and_of_their_shape() {
     ] {
         is_invalid(&service, &changed(path, value)).await;
     }
+}
+
+#[tokio::test]
+async fn an_indexs_descriptors_must_be_whole_too() {
+    let service = Service::start().await;
+    let child = image("child");
+    service.push("app", &child, None).await;
+    let index = index(&[&child]);
+    for path in [
+        "/schemaVersion",
+        "/manifests",
+        "/manifests/0/mediaType",
+        "/manifests/0/digest",
+        "/manifests/0/size",
+    ] {
+        is_invalid(&service, &without(&index, path)).await;
+        for value in [Value::Null, json!([1]), json!(true), json!({ "a": 1 })] {
+            is_invalid(&service, &changed_in(&index, path, value)).await;
+        }
+    }
+    for (path, value) in [
+        ("/manifests/0/size", json!(-1)),
+        ("/manifests/0/size", json!(1.5)),
+        ("/manifests/0/digest", json!("sha256:1")),
+        ("/manifests/0/digest", json!(format!("sha256:{}", "A".repeat(64)))),
+        ("/manifests/0", json!([OCI_IMAGE, sha256(&child), 1])),
+    ] {
+        is_invalid(&service, &changed_in(&index, path, value)).await;
+    }
+    assert_eq!(service.put(request("app", &index, Some("v1"))).await.status, 200);
 }
 
 #[tokio::test]
@@ -164,6 +198,16 @@ async fn a_member_that_matters_named_twice_is_refused() {
             layer.to_string().replacen('{', &format!("{{\"{member}\":{},", layer[member]), 1);
         is_invalid(&service, &good.replace(&layer.to_string(), &twice)).await;
     }
+    let schema_1 = json!({ "schemaVersion": 1, "fsLayers": [{ "blobSum": sha256("a") }] });
+    for member in ["config", "layers", "manifests", "fsLayers", "signatures"] {
+        let mut manifest = schema_1.clone();
+        if manifest[member].is_null() {
+            manifest[member] = json!([]);
+        }
+        let once = manifest.to_string();
+        let twice = once.replacen('{', &format!("{{\"{member}\":{},", manifest[member]), 1);
+        is_invalid(&service, &twice).await;
+    }
     // The escaped spelling is the same name.
     let escaped = good.replacen('{', r#"{"layer\u0073":[],"#, 1);
     is_invalid(&service, &escaped).await;
@@ -188,7 +232,7 @@ async fn ambiguous_manifests_are_refused() {
 #[tokio::test]
 async fn the_manifests_type_and_the_requests_must_agree_and_be_known() {
     let service = Service::start().await;
-    let untyped = without("/mediaType");
+    let untyped = without(&image("a"), "/mediaType");
     service.upload_layers_of("app", &untyped).await;
     let typed_by_request = |media_type: &str, manifest: &str| {
         let mut body = request("app", manifest, Some("v1"));

@@ -106,6 +106,14 @@ async fn all_but_schema_1_need_a_tag_or_a_digest() {
     let message = invalid("ImageTag", "You must specify the image tag for this image type");
     service.refuses(untagged(&image("a")), CODE, &message).await;
     service.refuses(untagged(&index(&[])), CODE, &message).await;
+    // What is wrong with the manifest itself comes first.
+    for (manifest, constraint) in [
+        (format!("{}x", image("a")), "Invalid JSON syntax"),
+        (image_of(&[], "a"), "Image has to have at least 1 layer"),
+    ] {
+        let message = invalid("ImageManifest", constraint);
+        service.refuses(untagged(&manifest), CODE, &message).await;
+    }
 
     let schema_1 = json!({ "schemaVersion": 1, "fsLayers": [{ "blobSum": sha256("layer") }] });
     service.upload_layer("app", &sha256("layer")).await;
