@@ -1,13 +1,16 @@
-//! What template.yaml promises of its functions' roles.
+//! What template.yaml promises of its functions and of API Gateway's own answers.
 
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use serde_yaml_ng::Value;
 
+fn template() -> Value {
+    serde_yaml_ng::from_str(include_str!("../template.yaml")).unwrap()
+}
+
 /// The actions that a role allows, with the resources they are allowed on.
 fn allowed(role: &str) -> Vec<(String, String)> {
-    let template: Value = serde_yaml_ng::from_str(include_str!("../template.yaml")).unwrap();
-    let policies = &template["Resources"][role]["Properties"]["Policies"];
+    let policies = &template()["Resources"][role]["Properties"]["Policies"];
     let mut allowed = Vec::new();
     for policy in policies.as_sequence().unwrap() {
         for statement in policy["PolicyDocument"]["Statement"].as_sequence().unwrap() {
@@ -53,7 +56,7 @@ fn the_sweeper_alone_deletes_and_it_deletes_bodies_alone() {
 
 #[test]
 fn both_functions_run_as_themselves() {
-    let template: Value = serde_yaml_ng::from_str(include_str!("../template.yaml")).unwrap();
+    let template = template();
     for (function, binary, role) in
         [("Function", "ecr-put-image", "FunctionRole"), ("Sweeper", "sweeper", "SweeperRole")]
     {
@@ -61,5 +64,67 @@ fn both_functions_run_as_themselves() {
         assert_eq!(function["Metadata"]["BuildProperties"]["Binary"], binary);
         let own = serde_yaml_ng::to_string(&function["Properties"]["Role"]).unwrap();
         assert_eq!(own.trim(), format!("!GetAtt {role}.Arn"));
+    }
+}
+
+#[test]
+fn another_parameter_makes_another_version() {
+    let template = template();
+    let text = |value: &Value| serde_yaml_ng::to_string(value).unwrap();
+    let function = &template["Resources"]["Function"]["Properties"];
+    let made_of =
+        [&template["Globals"]["Function"], &function["MemorySize"], &function["Environment"]];
+    let made_of: String = made_of.into_iter().map(text).collect();
+    let description = text(&function["VersionDescription"]);
+    let parameters = template["Parameters"].as_mapping().unwrap().keys();
+    let parameters = parameters.map(|name| name.as_str().unwrap());
+    let used: Vec<&str> =
+        parameters.filter(|name| made_of.contains(&format!("!Ref {name}"))).collect();
+    assert!(used.contains(&"MemorySize") && used.contains(&"ExistingLayerBucket"), "{used:?}");
+    for parameter in used {
+        // This one is never set where there are versions.
+        if parameter != "EndpointUrl" {
+            let named = [format!("${{{parameter}}}"), format!("!Ref {parameter}")];
+            assert!(named.iter().any(|name| description.contains(name)), "{parameter}");
+        }
+    }
+}
+
+#[test]
+fn api_gateways_own_answers_are_ecrs() {
+    let template = template();
+    let responses = &template["Resources"]["Api"]["Properties"]["GatewayResponses"];
+    for (kind, response) in responses.as_mapping().unwrap() {
+        let body = response["ResponseTemplates"]["application/json"].as_str().unwrap();
+        let body = body.replace("$context.error.messageString", r#""text""#);
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let headers = &response["ResponseParameters"]["Headers"];
+        assert_eq!(headers["Content-Type"], "'application/x-amz-json-1.1'", "{kind:?}");
+        let code = body["__type"].as_str().unwrap();
+        assert_eq!(headers["x-amzn-ErrorType"], format!("'{code}'"), "{kind:?}");
+        assert!(body["message"].is_string(), "{kind:?}");
+    }
+    for (kind, status, code, message) in [
+        ("THROTTLED", 400, "ThrottlingException", "Rate exceeded"),
+        ("QUOTA_EXCEEDED", 400, "ThrottlingException", "Rate exceeded"),
+        ("REQUEST_TOO_LARGE", 413, "RequestEntityTooLargeException", "Request too long"),
+        (
+            "MISSING_AUTHENTICATION_TOKEN",
+            404,
+            "UnknownOperationException",
+            "The requested operation is not recognized by the service",
+        ),
+        (
+            "DEFAULT_5XX",
+            500,
+            "ServerException",
+            "The request could not be completed because of a failure of the service. Request id: \
+             $context.requestId",
+        ),
+    ] {
+        assert_eq!(responses[kind]["StatusCode"], status, "{kind}");
+        let body = responses[kind]["ResponseTemplates"]["application/json"].as_str().unwrap();
+        let expected = serde_json::json!({ "__type": code, "message": message });
+        assert_eq!(serde_json::from_str::<serde_json::Value>(body).unwrap(), expected);
     }
 }
