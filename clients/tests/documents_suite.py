@@ -38,6 +38,9 @@ ELSEWHERE = {
     "cargo run --release --example": "cargo test, a part of it: this takes long",
     "sam deploy": "needs AWS",
     "aws lambda": "needs AWS",
+    "aws dynamodb restore-table-to-point-in-time": "needs AWS",
+    "aws dynamodb wait": "needs AWS",
+    "pip install boto3": "clients/test",
 }
 
 
@@ -142,11 +145,49 @@ def operating(person):
         assert person.tag("app", "v1") == digest(manifest)
 
 
+def restore(person):
+    """Two tables that differ in each way become the same."""
+    dynamodb = client("dynamodb", person.variables)
+    digests = {name: {"S": f"sha256:{name}"} for name in ("old", "new")}
+
+    def item(sk, **attributes):
+        return {"PK": {"S": "R#1"}, "SK": {"S": sk}, **attributes}
+
+    same = item("MANIFEST#a", body={"B": b"\x00\xff"})
+    indexes = item("#META", imageCount={"N": "2"}, bigIndexes={"SS": ["a", "b"]})
+    many = [item(f"IMAGE#{n}", tagCount={"N": "0"}) for n in range(60)]
+    held = {
+        "restored": [same, indexes, item("TAG#v1", digest=digests["old"]), *many],
+        "ecr-own": [same, {**indexes, "imageCount": {"N": "3"}}, item("TAG#v1", digest=digests["new"]), item("TAG#v2")],
+    }
+    for table, items in held.items():
+        keys = {"PK": "HASH", "SK": "RANGE"}
+        dynamodb.create_table(
+            TableName=table,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in keys],
+            KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys.items()],
+        )
+        for it in items:
+            dynamodb.put_item(TableName=table, Item=it)
+
+    def stored(table):
+        items = dynamodb.scan(TableName=table, ConsistentRead=True)["Items"]
+        return sorted(items, key=lambda it: it["SK"]["S"])
+
+    before = stored("restored")
+    command = [line for line in block_with("docs/OPERATING.md", "scripts/copy-table") if line.startswith("scripts/")]
+    assert person.types(command, TABLE_NAME="ecr-own") == "63 items, 62 of them written, 1 others deleted\n"
+    assert stored("restored") == stored("ecr-own") == before
+    assert person.types(command, TABLE_NAME="ecr-own") == "63 items, 0 of them written, 0 others deleted\n"
+
+
 def every_command_is_known():
     here = [
         *block_with("README.md", "aws ecr create-repository"),
         *block_with("docs/OPERATING.md", "clients/aws-cli/ecr"),
         *block_with("docs/OPERATING.md", "scripts/set-repository"),
+        "scripts/copy-table restored $TABLE_NAME",
     ]
     for path in ["README.md", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/*.md"))]:
         for command in (command for block in blocks(path) for command in block):
@@ -155,10 +196,16 @@ def every_command_is_known():
 
 
 def main():
-    with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
+    with tempfile.TemporaryDirectory() as directory:
+
+        def person(name):
+            (pathlib.Path(directory) / name).mkdir()
+            return Person(pathlib.Path(directory) / name)
+
         tests = [
-            ("README.md: with nothing but the AWS CLI", lambda: own_commands(Person(first))),
-            ("docs/OPERATING.md: clients, policy, mutability", lambda: operating(Person(second))),
+            ("README.md: with the AWS CLI", lambda: own_commands(person("first"))),
+            ("docs/OPERATING.md: clients, policy, mutability", lambda: operating(person("second"))),
+            ("docs/OPERATING.md: restore from a backup", lambda: restore(person("third"))),
             ("every command of the documents is known", every_command_is_known),
         ]
         run(NAME, tests)
