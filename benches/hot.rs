@@ -2,7 +2,7 @@
 //! do in DynamoDB. Every push of a new image writes the repository's item.
 //!
 //! `cargo bench --bench hot -- [seconds]`; last, what two and four copies of that item would give
-//! (`docs/DECISIONS.md`), of which a push uses one: as many repositories behave the same.
+//! (`docs/PERFORMANCE.md`), of which a push uses one: as many repositories behave the same.
 
 #![expect(
     clippy::expect_used,

@@ -13,8 +13,9 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::error::{Error, Failure};
-use crate::layers::{client_config, failure};
+use crate::layers::client_config;
 use crate::names::{Digest, Repository};
+use crate::sdk::failure;
 
 /// The most bytes that stand in an item. A DynamoDB item may have 400 KB and a transaction 4 MB,
 /// but every KB of an item costs two write units.

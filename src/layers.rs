@@ -7,14 +7,14 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Config;
 use aws_sdk_s3::config::interceptors::InterceptorContext;
 use aws_sdk_s3::config::retry::{ClassifyRetry, RetryAction};
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::types::StorageClass;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use crate::error::Failure;
 use crate::names::{Digest, Repository};
-use crate::sdk;
+use crate::sdk::{self, failure};
 
 /// HEADs in flight for one push.
 const HEADS_AT_ONCE: usize = 32;
@@ -85,15 +85,6 @@ pub(crate) fn client_config(aws: &SdkConfig, attempt: Duration) -> Config {
         .retry_config(sdk::retries(3, Duration::from_millis(50)))
         .timeout_config(sdk::timeouts(attempt))
         .build()
-}
-
-/// What S3 did not do.
-pub(crate) fn failure<E>(doing: &'static str, error: SdkError<E>) -> Failure
-where
-    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-{
-    let aws_code = error.code().map(str::to_owned);
-    Failure { doing, aws_code, source: Some(error.into()) }
 }
 
 /// S3 throttles with 429, too, and an answer to HEAD has no body to name a code in, which is what

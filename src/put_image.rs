@@ -37,7 +37,7 @@ const MAX_ATTEMPTS: u32 = 24;
 ///
 /// # Errors
 /// Every exception of the API reference's PutImage. After all of them but `ServerException`
-/// nothing is written.
+/// nothing is written to the table.
 pub async fn put_image(app: &App, call: &mut Call, body: String) -> Result<String, Error> {
     let input = Input::parse(&body)?;
     drop(body);

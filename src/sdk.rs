@@ -1,4 +1,5 @@
-//! How the SDK calls AWS: over which connections, how often it tries, and how long it waits.
+//! How the SDK calls AWS: over which connections, how often it tries, how long it waits, and what
+//! becomes of its errors.
 
 use std::sync::{Arc, LazyLock};
 use std::thread;
@@ -15,7 +16,12 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnectorSettings, SharedHttpConnector,
 };
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use crate::error::Failure;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(1);
@@ -83,4 +89,13 @@ pub(crate) fn retries(attempts: u32, first: Duration) -> RetryConfig {
 /// Each try ends after `attempt`, and a connection is there within a second.
 pub(crate) fn timeouts(attempt: Duration) -> TimeoutConfig {
     TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(attempt).build()
+}
+
+/// What a service did not do.
+pub(crate) fn failure<E>(doing: &'static str, error: SdkError<E, HttpResponse>) -> Failure
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let aws_code = error.code().map(str::to_owned);
+    Failure { doing, aws_code, source: Some(error.into()) }
 }

@@ -15,10 +15,8 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::ConsumedCapacity;
 
-use crate::error::Failure;
 use crate::names::Repository;
 use crate::sdk;
 
@@ -78,12 +76,4 @@ impl Table {
 /// What DynamoDB charged for a call.
 fn units<'a>(consumed: impl IntoIterator<Item = &'a ConsumedCapacity>) -> f64 {
     consumed.into_iter().filter_map(ConsumedCapacity::capacity_units).sum()
-}
-
-fn failure<E>(doing: &'static str, error: SdkError<E>) -> Failure
-where
-    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-{
-    let aws_code = error.code().map(str::to_owned);
-    Failure { doing, aws_code, source: Some(error.into()) }
 }

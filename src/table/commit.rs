@@ -23,7 +23,7 @@ use aws_sdk_dynamodb::types::{
 
 use super::items::{Item, image_key, manifest_key, n, repository_key, s, tag_key};
 use super::read::is_big_index;
-use super::{Table, failure, units};
+use super::{Table, units};
 use crate::backoff::Backoff;
 use crate::bodies::Body;
 use crate::call::CallLog;
@@ -31,6 +31,7 @@ use crate::error::Failure;
 use crate::put_image::decision::Snapshot;
 use crate::put_image::push::Push;
 use crate::repository::{BIG_INDEXES_PER_REPOSITORY, Quotas, RepositoryRecord};
+use crate::sdk::failure;
 
 /// All that a commit is made of.
 #[derive(Debug)]

@@ -3,12 +3,13 @@
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 
+use super::Table;
 use super::items::{n, repository_key, s, text};
-use super::{Table, failure};
 use crate::backoff::Backoff;
 use crate::error::Failure;
 use crate::names::Repository;
 use crate::repository::{Encryption, TagMutability};
+use crate::sdk::failure;
 
 /// A repository that is to be.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::items::{self, Item, image_key, repository_key, tag_key};
-use super::{Table, failure, units};
+use super::{Table, units};
 use crate::backoff::Backoff;
 use crate::call::CallLog;
 use crate::error::Failure;
@@ -15,6 +15,7 @@ use crate::names::{Digest, Repository};
 use crate::put_image::decision::{ImageRecord, Snapshot, TagRecord};
 use crate::put_image::push::Push;
 use crate::repository::{COUNTED_CHILDREN, RepositoryRecord};
+use crate::sdk::failure;
 
 /// DynamoDB's bound on the items of one transaction.
 const TRANSACTION_ITEMS: usize = 100;

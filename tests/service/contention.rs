@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::harness::*;
 use crate::limits::{self, full, too_many_tags};
 
-/// Calls at once, each in a process of its own.
+/// Calls at once, each by an instance of the service that shares nothing with the others.
 const RACERS: usize = 32;
 /// How many of them a quota leaves room for.
 const LEFT: usize = 5;
