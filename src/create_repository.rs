@@ -51,7 +51,7 @@ pub async fn create_repository(app: &App, call: &mut Call, body: String) -> Resu
         tags: &input.tags,
         created_at: call.began_at,
     };
-    if app.table.create(&new).await? {
+    if app.table.create(&new, &mut call.log).await? {
         Ok(answer(&new, region))
     } else {
         Err(Error::RepositoryAlreadyExists(repository))

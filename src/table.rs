@@ -1,12 +1,13 @@
 //! DynamoDB: repositories, images and tags, in one table.
 //!
-//! [`items`] has the keys and attributes, [`read`] what a push reads, [`commit`] what
-//! it writes.
+//! [`items`] has the keys and attributes, [`read`] what a push reads, [`commit`] and [`create`] what
+//! is written, [`transaction`] how.
 
 pub mod commit;
 pub mod create;
 pub mod items;
 pub mod read;
+pub mod transaction;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

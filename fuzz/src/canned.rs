@@ -80,7 +80,7 @@ impl Canned {
                 let found = gets.map(|get| json!({ "Item": item(&get["Get"]["Key"]) }));
                 (200, json!({ "Responses": found.collect::<Vec<_>>() }))
             }
-            "TransactWriteItems" | "PutItem" => {
+            "TransactWriteItems" => {
                 self.writes.fetch_add(1, Ordering::Relaxed);
                 (200, json!({}))
             }

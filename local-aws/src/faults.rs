@@ -160,8 +160,7 @@ impl Faults {
 
     /// Lets transactions take time and conflict as they do in `DynamoDB`: each takes a time drawn
     /// from `service_time`, and of two that overlap on an item, at least one of them writing it,
-    /// the later is cancelled with `TransactionConflict`. A write of one item that a transaction is
-    /// writing is refused with `TransactionConflictException`; reads never are.
+    /// the later is cancelled with `TransactionConflict`. Plain calls never conflict.
     pub fn conflicts(&self, service_time: Range<Duration>) {
         *lock(&self.0.conflicts) = Some(Conflicts::new(service_time));
     }
@@ -184,7 +183,7 @@ impl Faults {
         lock(&self.0.calls).iter().filter(|call| call.operation == operation).count()
     }
 
-    /// How many calls were refused because they overlapped with a transaction.
+    /// How many transactions were cancelled because they overlapped with another.
     #[must_use]
     pub fn conflicted(&self) -> usize {
         self.0.conflicted.load(Ordering::Relaxed)

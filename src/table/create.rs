@@ -1,15 +1,17 @@
-//! Creating a repository: one conditional put.
+//! Creating a repository: a transaction of one conditional put. A plain put that is repeated after a
+//! lost answer could bring back, with the same ids, a repository that was deleted meanwhile.
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::AttributeValue;
+use uuid::Uuid;
 
 use super::Table;
-use super::items::{n, repository_key, s, text};
+use super::items::{n, repository_key, s};
+use super::transaction::{ABSENT, Outcome, put};
 use crate::backoff::Backoff;
+use crate::call::CallLog;
 use crate::error::Failure;
 use crate::names::Repository;
 use crate::repository::{Encryption, TagMutability};
-use crate::sdk::failure;
 
 /// A repository that is to be.
 #[derive(Debug)]
@@ -33,12 +35,15 @@ pub struct NewRepository<'a> {
 }
 
 impl Table {
-    /// Creates a repository; `false` where the name is taken. A retry that finds the repository
-    /// that a lost answer of its own call created has succeeded.
+    /// Creates a repository; `false` where the name is taken.
     ///
     /// # Errors
-    /// The write failed, retries included.
-    pub async fn create(&self, new: &NewRepository<'_>) -> Result<bool, Failure> {
+    /// A failure of ours, or an outcome that stays unknown.
+    pub async fn create(
+        &self,
+        new: &NewRepository<'_>,
+        log: &mut CallLog,
+    ) -> Result<bool, Failure> {
         let mut item = repository_key(new.repository);
         item.extend([
             ("repoId".into(), s(new.repo_id)),
@@ -65,25 +70,16 @@ impl Table {
             item.insert("tags".into(), AttributeValue::M(tags));
         }
 
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.name)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(PK)")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let mut backoff = Backoff::default();
         loop {
-            let Err(error) = put.clone().send().await else { return Ok(true) };
-            match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(taken)) => {
-                    let holder = taken.item().and_then(|item| text(item, "repoId"));
-                    return Ok(holder == Some(new.repo_id));
+            let put = put(&self.name, item.clone(), ABSENT, []).map(|put| vec![put]);
+            let token = Uuid::new_v4().to_string();
+            match self.transact("creating a repository", put, token, log).await? {
+                Outcome::Committed => return Ok(true),
+                Outcome::StartAgain if self.repository(new.repository, log).await?.is_some() => {
+                    return Ok(false);
                 }
-                // The name is taken by a repository that is just being pushed to. The SDK does not
-                // retry this.
-                Some(PutItemError::TransactionConflictException(_)) => backoff.pause().await,
-                _ => return Err(failure("creating a repository", error)),
+                Outcome::StartAgain => backoff.pause().await,
             }
         }
     }

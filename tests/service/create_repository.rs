@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use local_aws::Fault;
 use serde_json::{Value, json};
 
@@ -261,18 +262,66 @@ async fn of_several_faults_the_first_in_order_answers() {
 #[tokio::test]
 async fn a_creation_whose_answer_is_lost_is_recognised() {
     let service = Service::with(|_| {}).await;
-    service.faults.script("PutItem", [Some(Fault::DropAfter), Some(Fault::DropBefore)]);
+    service.faults.script("TransactWriteItems", [Some(Fault::DropAfter), Some(Fault::DropBefore)]);
     let answer = service.call("CreateRepository", &json!({ "repositoryName": "app" })).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
-    assert_eq!(service.faults.count("PutItem"), 3);
+    assert_eq!(service.faults.count("TransactWriteItems"), 3);
     assert_eq!(service.stored().await.items.len(), 1);
 
-    service.faults.always("PutItem", Fault::DropBefore);
-    service.faults.reset_calls();
-    let answer = service.call("CreateRepository", &json!({ "repositoryName": "other" })).await;
-    answer.is_server_exception();
-    assert_eq!(service.faults.count("PutItem"), 4);
+    service.faults.always("TransactWriteItems", Fault::DropBefore);
+    let event = event("CreateRepository", ACCOUNT, r#"{"repositoryName":"other"}"#);
+    let deadline = (since_1970() + Duration::from_millis(2_600)).as_millis();
+    service.send_until(event, u64::try_from(deadline).unwrap()).await.is_server_exception();
     assert_eq!(service.stored().await.items.len(), 1);
+}
+
+fn repository_key(name: &str) -> Item {
+    let of = |text: String| AttributeValue::S(text);
+    let key = [("PK", of(format!("REPO#{ACCOUNT}#{name}"))), ("SK", of("#META".into()))];
+    key.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+/// A call whose first request is lost, and whose second leaves after `meanwhile`.
+async fn creation_with(service: &Service, first: Fault, meanwhile: impl Future) -> Answer {
+    let second = Fault::Delay(Duration::from_millis(300));
+    service.faults.script("TransactWriteItems", [Some(first), Some(second)]);
+    let meanwhile = async {
+        while service.faults.count("TransactWriteItems") < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        meanwhile.await;
+    };
+    let body = json!({ "repositoryName": "app" });
+    let (answer, ()) = tokio::join!(service.call("CreateRepository", &body), meanwhile);
+    answer
+}
+
+#[tokio::test]
+async fn what_was_deleted_meanwhile_does_not_come_back() {
+    let service = Service::with(|_| {}).await;
+    let table = &service.stack.options().table;
+    let delete = async {
+        let delete = service.dynamodb.delete_item().table_name(table);
+        delete.set_key(Some(repository_key("app"))).send().await.unwrap();
+    };
+    let answer = creation_with(&service, Fault::DropAfter, delete).await;
+    assert_eq!(answer.status, 200, "it was created: {}", answer.text);
+    assert!(service.stored().await.items.is_empty());
+}
+
+#[tokio::test]
+async fn a_name_that_is_taken_after_an_unknown_outcome_is_not_refused() {
+    let service = Service::with(|_| {}).await;
+    let table = &service.stack.options().table;
+    let others = async {
+        let put = service.dynamodb.put_item().table_name(table);
+        put.set_item(Some(repository_key("app"))).send().await.unwrap();
+    };
+    // The first request may still land once that other repository is deleted.
+    let late = Fault::LateCopy(Duration::from_secs(1));
+    creation_with(&service, late, others).await.is_server_exception();
+    service.faults.settle().await;
+    assert_eq!(service.repository_item("app").await, repository_key("app"));
 }
 
 #[tokio::test]

@@ -41,6 +41,7 @@ fn attempts(service: &Service) -> Vec<u32> {
 async fn push_through(faults: impl IntoIterator<Item = Fault>) -> (Service, Answer, Stored) {
     let service = Service::start().await;
     service.upload_layers_of("app", &image("a")).await;
+    service.faults.reset_calls();
     service.faults.script(COMMIT, faults.into_iter().map(Some));
     let before = service.stored().await;
     let answer = service.put(request("app", &image("a"), Some("v1"))).await;

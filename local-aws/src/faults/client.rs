@@ -18,7 +18,6 @@ use aws_smithy_types::byte_stream::ByteStream;
 use axum::body::Bytes;
 use http_body::{Body, Frame};
 
-use super::conflicts::Conflict;
 use super::{Call, Fault, Faults, answer, lock, operation};
 
 /// How much of a request's body a [`Call`] keeps.
@@ -151,7 +150,7 @@ impl Faulted {
         }
     }
 
-    /// Sends, unless the request conflicts with a transaction under way.
+    /// Sends, unless the request is a transaction that conflicts with one under way.
     async fn send(
         &self,
         call: &Call,
@@ -162,17 +161,9 @@ impl Faulted {
         let transaction = match conflicts.map(|conflicts| conflicts.begin(&call.operation, body)) {
             None | Some(Ok(None)) => None,
             Some(Ok(transaction)) => transaction,
-            Some(Err(conflict)) => {
+            Some(Err(reasons)) => {
                 self.faults.0.conflicted.fetch_add(1, Ordering::Relaxed);
-                return match conflict {
-                    Conflict::Cancelled(reasons) => answer::cancelled(&reasons),
-                    Conflict::Rejected => answer::error(
-                        call,
-                        400,
-                        "TransactionConflictException",
-                        "Transaction is ongoing for the item",
-                    ),
-                };
+                return answer::cancelled(&reasons);
             }
         };
         let inner = self.inner.clone();

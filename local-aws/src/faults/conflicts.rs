@@ -35,15 +35,6 @@ struct Transaction {
     items: Vec<Item>,
 }
 
-/// What a call is refused with that met a transaction under way.
-#[derive(Debug, PartialEq)]
-pub(super) enum Conflict {
-    /// A transaction: cancelled, with the reason of each action, in order.
-    Cancelled(Vec<&'static str>),
-    /// A write of one item: `TransactionConflictException`.
-    Rejected,
-}
-
 /// An item by table and key. A transaction has only distinct ones.
 #[derive(Debug, PartialEq)]
 struct Item {
@@ -57,24 +48,16 @@ impl Conflicts {
     }
 
     /// Begins a transaction: `None` for any other operation, and for the repetition of one that was
-    /// applied, which `DynamoDB` answers by its token; a conflict if an item of it is in another
-    /// transaction and one of both writes. A write of one item meets transactions that write,
-    /// and takes no time here.
+    /// applied, which `DynamoDB` answers by its token; if an item of it is in another transaction
+    /// and one of both writes, the reason of each action, in order.
     pub(super) fn begin(
         &self,
         operation: &str,
         body: &[u8],
-    ) -> Result<Option<(UnderWay, Duration)>, Conflict> {
+    ) -> Result<Option<(UnderWay, Duration)>, Vec<&'static str>> {
         let writes = match operation {
             "TransactWriteItems" => true,
             "TransactGetItems" => false,
-            "PutItem" | "UpdateItem" | "DeleteItem" => {
-                let item = item(&serde_json::from_slice(body).unwrap_or_default());
-                let under_way = lock(&self.under_way);
-                let writes_it = |other: &Transaction| other.writes && other.items.contains(&item);
-                let clashes = under_way.iter().any(writes_it);
-                return if clashes { Err(Conflict::Rejected) } else { Ok(None) };
-            }
             _ => return Ok(None),
         };
         let request: Value = serde_json::from_slice(body).unwrap_or_default();
@@ -90,7 +73,7 @@ impl Conflicts {
         let reason = |item| if clashes(item) { "TransactionConflict" } else { "None" };
         let reasons: Vec<_> = items.iter().map(reason).collect();
         if reasons.contains(&"TransactionConflict") {
-            return Err(Conflict::Cancelled(reasons));
+            return Err(reasons);
         }
         let id = Uuid::new_v4();
         under_way.push(Transaction { id, writes, items });
@@ -170,22 +153,13 @@ mod tests {
         let conflicts = Conflicts::new(Duration::ZERO..Duration::from_millis(1));
         let first = conflicts.begin("TransactWriteItems", &body("Put", &["a", "b"])).unwrap();
         let refused = conflicts.begin("TransactWriteItems", &body("Update", &["c", "b"]));
-        assert_eq!(refused.unwrap_err(), Conflict::Cancelled(vec!["None", "TransactionConflict"]));
+        assert_eq!(refused.unwrap_err(), ["None", "TransactionConflict"]);
         let refused = conflicts.begin("TransactGetItems", &body("Get", &["a"]));
-        assert_eq!(refused.unwrap_err(), Conflict::Cancelled(vec!["TransactionConflict"]));
-        let one = |operation, key| {
-            let body =
-                serde_json::json!({"TableName": "t", "Key": {"PK": {"S": key}, "SK": {"S": "s"}}});
-            conflicts.begin(operation, &serde_json::to_vec(&body).unwrap())
-        };
-        assert_eq!(one("UpdateItem", "a").unwrap_err(), Conflict::Rejected);
-        assert!(one("UpdateItem", "c").unwrap().is_none());
-        assert!(one("GetItem", "a").unwrap().is_none());
+        assert_eq!(refused.unwrap_err(), ["TransactionConflict"]);
         assert!(conflicts.begin("BatchGetItem", &body("Get", &["a"])).unwrap().is_none());
         drop(first);
 
         let _read = conflicts.begin("TransactGetItems", &body("Get", &["a"])).unwrap();
-        assert!(one("UpdateItem", "a").unwrap().is_none());
         assert!(conflicts.begin("TransactGetItems", &body("Get", &["a"])).is_ok());
         assert!(conflicts.begin("TransactWriteItems", &body("Delete", &["a"])).is_err());
     }
