@@ -69,10 +69,12 @@ pub fn object_key(Repository { registry, name }: &Repository, layer: &Digest) ->
     format!("{registry}/{name}/{}/{}", layer.algorithm(), layer.hex())
 }
 
-/// An archived object is there for nobody until it is restored.
+/// An archived object is there for nobody until it is restored. Intelligent-Tiering keeps its class
+/// and says so by a status, as long as that lasts.
 fn is_readable(object: &HeadObjectOutput) -> bool {
     let archived =
-        matches!(object.storage_class(), Some(StorageClass::Glacier | StorageClass::DeepArchive));
+        matches!(object.storage_class(), Some(StorageClass::Glacier | StorageClass::DeepArchive))
+            || object.archive_status().is_some();
     let restored =
         object.restore().is_some_and(|state| state.contains("ongoing-request=\"false\""));
     !archived || restored
@@ -102,5 +104,20 @@ impl ClassifyRetry for TooManyRequests {
 
     fn name(&self) -> &'static str {
         "429 is a throttle"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_s3::types::ArchiveStatus;
+
+    #[test]
+    fn intelligent_tierings_archives_are_archives() {
+        let object = HeadObjectOutput::builder().storage_class(StorageClass::IntelligentTiering);
+        assert!(is_readable(&object.clone().build()));
+        for status in [ArchiveStatus::ArchiveAccess, ArchiveStatus::DeepArchiveAccess] {
+            assert!(!is_readable(&object.clone().archive_status(status).build()));
+        }
     }
 }
