@@ -37,7 +37,7 @@ async fn answer(State(store): State<Arc<Store>>, headers: HeaderMap, body: Bytes
     let operation = target.and_then(|target| target.strip_prefix("TrentService."));
     let (status, body) = match dispatch(&store, operation.unwrap_or_default(), &body) {
         Ok(body) => (StatusCode::OK, body),
-        Err(error) => (StatusCode::BAD_REQUEST, error.to_json()),
+        Err(error) => (error.status(), error.to_json()),
     };
     let headers = [
         (header::CONTENT_TYPE.as_str(), "application/x-amz-json-1.1".to_owned()),

@@ -291,7 +291,7 @@ async fn with_iam_all_else_is_refused_as_api_gateway_does() {
     );
     let no_such_method = (
         404,
-        "missingauthenticationtokenexception",
+        "unknownoperationexception",
         json!({
             "__type": "UnknownOperationException",
             "message": "The requested operation is not recognized by the service",

@@ -174,6 +174,8 @@ async fn aliases_move_between_keys() {
     assert_eq!(kms.list_keys().send().await.unwrap().keys.unwrap().len(), 2);
     kms.delete_alias().alias_name("alias/app").send().await.unwrap();
     assert_eq!(outcome(&kms, "alias/app").await, "NotFoundException");
+    let call = kms.create_alias().alias_name("alias/b").target_key_id("alias/app").send().await;
+    assert_eq!(call.unwrap_err().code(), Some("NotFoundException"), "an alias is no key");
     let call = kms.create_alias().alias_name("app").target_key_id(&first).send().await;
     assert_eq!(refusal(call).0, "ValidationException");
     stack.stop().await;

@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_kms::types::DataKeySpec;
-use aws_sdk_s3::types::{ServerSideEncryption, StorageClass};
+use aws_sdk_s3::types::{Object, ServerSideEncryption, StorageClass};
 use aws_types::SdkConfig;
 use local_aws::{Options, Stack};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
@@ -137,7 +137,11 @@ async fn items_are_there(config: &SdkConfig, last: usize) {
 async fn objects_are_there(config: &SdkConfig, last: usize) {
     let objects = aws_sdk_s3::Client::new(config);
     let listed = objects.list_objects_v2().bucket("layers").send().await.unwrap();
-    assert!(listed.contents().len() > last);
+    let keys: Vec<_> = listed.contents().iter().filter_map(Object::key).collect();
+    for number in 0..=last {
+        assert!(keys.contains(&&*format!("{number:06}")), "{number}");
+    }
+    assert!(keys.contains(&"overwritten"));
     // Whatever is listed is whole, also what was not acknowledged any more.
     for object in listed.contents() {
         let key = object.key().unwrap();

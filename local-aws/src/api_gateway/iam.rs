@@ -31,8 +31,8 @@ impl Refusal {
             Self::NoSuchMethod => {
                 let message = "The requested operation is not recognized by the service";
                 let body = error_body("UnknownOperationException", message);
-                // The template decides status and body; this header stays API Gateway's own.
-                let code = "MissingAuthenticationTokenException";
+                // As the template has it answered.
+                let code = "UnknownOperationException";
                 refusal(StatusCode::NOT_FOUND, code, ECR_CONTENT_TYPE, body)
             }
             Self::WrongService => {

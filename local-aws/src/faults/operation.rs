@@ -33,6 +33,7 @@ fn s3(method: &str, bucket: bool, key: bool, query: &str, copy: bool) -> &'stati
         ("HEAD", true, false) => "HeadBucket",
         ("HEAD", true, true) => "HeadObject",
         ("PUT", true, false) => "CreateBucket",
+        ("PUT", true, true) if has("partNumber") && copy => "UploadPartCopy",
         ("PUT", true, true) if has("partNumber") => "UploadPart",
         ("PUT", true, true) if copy => "CopyObject",
         ("PUT", true, true) => "PutObject",

@@ -1,8 +1,9 @@
 //! What KMS refuses, in its words.
 
+use axum::http::StatusCode;
 use serde_json::json;
 
-/// A refusal: always HTTP 400, the code in `__type`.
+/// A refusal, the code in `__type`.
 #[derive(Debug)]
 pub(super) struct KmsError {
     code: &'static str,
@@ -35,6 +36,14 @@ impl KmsError {
     /// The state could not be stored, or the random source failed.
     pub(super) fn internal() -> Self {
         KmsError::new("KMSInternalException", "The request failed because of an internal error.")
+    }
+
+    /// KMS's model calls this one a fault of its own.
+    pub(super) fn status(&self) -> StatusCode {
+        match self.code {
+            "KMSInternalException" => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::BAD_REQUEST,
+        }
     }
 
     pub(super) fn to_json(&self) -> String {

@@ -73,6 +73,14 @@ impl Store {
         format!("{}{name}", self.arn_prefix)
     }
 
+    /// The id of the key that `reference` names: id or key ARN, where an alias is not taken.
+    pub(super) fn find_key(&self, ring: &KeyRing, reference: &str) -> Result<String, KmsError> {
+        if reference.starts_with("alias/") || reference.contains(":alias/") {
+            return Err(KmsError::not_found(format!("Invalid keyId '{reference}'")));
+        }
+        self.find(ring, reference)
+    }
+
     /// The id of the key that `reference` names: id, key ARN, alias or alias ARN. ARNs of another
     /// region or account name nothing here.
     pub(super) fn find(&self, ring: &KeyRing, reference: &str) -> Result<String, KmsError> {

@@ -3,7 +3,7 @@
 use std::io;
 
 use s3s::dto::{
-    Bucket, BucketLocationConstraint, CommonPrefix, CreateBucketInput, CreateBucketOutput,
+    BucketLocationConstraint, CommonPrefix, CreateBucketInput, CreateBucketOutput,
     DeleteBucketInput, DeleteBucketOutput, GetBucketLocationInput, GetBucketLocationOutput,
     HeadBucketInput, HeadBucketOutput, ListBucketsInput, ListBucketsOutput, ListObjectsInput,
     ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, Object,
@@ -66,12 +66,15 @@ impl Objects {
 
     pub(super) async fn list_buckets(
         &self,
-        _: S3Request<ListBucketsInput>,
+        request: S3Request<ListBucketsInput>,
     ) -> S3Result<S3Response<ListBucketsOutput>> {
         let index = self.index.read().await;
-        let bucket = |name: &String| Bucket { name: Some(name.clone()), ..Default::default() };
-        let buckets = Some(index.bucket_names().map(bucket).collect());
-        Ok(S3Response::new(ListBucketsOutput { buckets, ..Default::default() }))
+        let mut response = self.blobs.list_buckets(request).await?;
+        if let Some(buckets) = &mut response.output.buckets {
+            buckets.retain(|it| it.name.as_ref().is_some_and(|name| index.bucket(name).is_ok()));
+            buckets.sort_by(|one, other| one.name.cmp(&other.name));
+        }
+        Ok(response)
     }
 
     pub(super) async fn list_objects_v2(

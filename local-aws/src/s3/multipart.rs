@@ -6,7 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use s3s::dto::{
     AbortMultipartUploadInput, AbortMultipartUploadOutput, CompleteMultipartUploadInput,
     CompleteMultipartUploadOutput, CreateMultipartUploadInput, CreateMultipartUploadOutput,
-    ListPartsInput, ListPartsOutput, UploadPartInput, UploadPartOutput,
+    ListPartsInput, ListPartsOutput, UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput,
+    UploadPartOutput,
 };
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
@@ -48,6 +49,16 @@ impl Objects {
     ) -> S3Result<S3Response<UploadPartOutput>> {
         request.input.key = self.upload(&request.input.upload_id)?.blob;
         self.blobs.upload_part(request).await
+    }
+
+    pub(super) async fn upload_part_copy(
+        &self,
+        mut request: S3Request<UploadPartCopyInput>,
+    ) -> S3Result<S3Response<UploadPartCopyOutput>> {
+        request.input.key = self.upload(&request.input.upload_id)?.blob;
+        let index = self.index.read().await;
+        index.to_blob(&mut request.input.copy_source)?;
+        self.blobs.upload_part_copy(request).await
     }
 
     pub(super) async fn list_parts(

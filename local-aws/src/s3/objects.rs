@@ -5,10 +5,10 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use s3s::dto::{
-    CopyObjectInput, CopyObjectOutput, CopySource, DeleteObjectInput, DeleteObjectOutput,
-    DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETag, ETagCondition, GetObjectInput,
-    GetObjectOutput, HeadObjectInput, HeadObjectOutput, PutObjectInput, PutObjectOutput,
-    RestoreObjectInput, RestoreObjectOutput, Tier, Timestamp, TimestampFormat,
+    CopyObjectInput, CopyObjectOutput, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput,
+    DeleteObjectsOutput, DeletedObject, ETag, ETagCondition, GetObjectInput, GetObjectOutput,
+    HeadObjectInput, HeadObjectOutput, PutObjectInput, PutObjectOutput, RestoreObjectInput,
+    RestoreObjectOutput, Tier, Timestamp, TimestampFormat,
 };
 use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
 use uuid::Uuid;
@@ -107,15 +107,7 @@ impl Objects {
         let key = std::mem::replace(&mut input.key, blob.clone());
         let response = {
             let index = self.index.read().await;
-            let CopySource::Bucket { bucket: from, key: source, .. } = &mut input.copy_source
-            else {
-                return Err(s3_error!(NotImplemented));
-            };
-            let record = index.object(from, source)?;
-            if !record.readable() {
-                return Err(s3_error!(InvalidObjectState));
-            }
-            *source = record.blob.as_str().into();
+            index.to_blob(&mut input.copy_source)?;
             self.blobs.copy_object(request).await?
         };
         let result = response.output.copy_object_result.as_ref();

@@ -21,7 +21,7 @@ pub(in crate::kms) fn create_alias(store: &Store, input: &AliasInput) -> Result<
         ));
     }
     store.change(|ring| {
-        let id = store.find(ring, &input.target_key_id)?;
+        let id = store.find_key(ring, &input.target_key_id)?;
         if ring.aliases.contains_key(&input.alias_name) {
             let arn = store.alias_arn(&input.alias_name);
             return Err(KmsError::new(
@@ -36,7 +36,7 @@ pub(in crate::kms) fn create_alias(store: &Store, input: &AliasInput) -> Result<
 
 pub(in crate::kms) fn update_alias(store: &Store, input: &AliasInput) -> Result<Nothing, KmsError> {
     store.change(|ring| {
-        let id = store.find(ring, &input.target_key_id)?;
+        let id = store.find_key(ring, &input.target_key_id)?;
         match ring.aliases.get_mut(&input.alias_name) {
             Some(target) => *target = id,
             None => return Err(unknown(store, &input.alias_name)),

@@ -166,25 +166,22 @@ pub(in crate::kms) fn put_key_policy(
 ) -> Result<Nothing, KmsError> {
     let policy = well_formed(&input.policy)?;
     store.change(|ring| {
-        let id = store.find(ring, &input.key_id)?;
+        let id = store.find_key(ring, &input.key_id)?;
         let key = ring.keys.get_mut(&id).ok_or_else(KmsError::internal)?;
         key.policy = Some(policy);
         Ok(Nothing {})
     })
 }
 
-/// Changes one key. These operations take a key id or key ARN, never an alias.
+/// Changes one key.
 fn change_key<T>(
     store: &Store,
     reference: &str,
     action: &str,
     change: impl FnOnce(&mut Key, &str) -> Result<T, KmsError>,
 ) -> Result<T, KmsError> {
-    if reference.starts_with("alias/") || reference.contains(":alias/") {
-        return Err(KmsError::not_found(format!("Invalid keyId '{reference}'")));
-    }
     store.change(|ring| {
-        let id = store.find(ring, reference)?;
+        let id = store.find_key(ring, reference)?;
         let key = ring.keys.get_mut(&id).ok_or_else(KmsError::internal)?;
         let arn = store.key_arn(&id);
         key.permitted(&arn, action)?;
