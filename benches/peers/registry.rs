@@ -55,6 +55,8 @@ impl Registry {
         let release = bench.parent().and_then(Path::parent).unwrap();
         let mut command = Command::new(release.join("examples/serve"));
         command.args(["--port", "0"]).env("IMAGES_PER_REPOSITORY", "1000000");
+        // What it keeps in temporary files it cannot remove when it is killed.
+        command.env("TMPDIR", directory.path());
         if on_disk {
             command.arg("--data").arg(directory.path().join("data"));
         }

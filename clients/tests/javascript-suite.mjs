@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 
 // The packages are installed elsewhere, and `clients/test` runs copies beside them.
 import * as sdk from "@aws-sdk/client-ecr";
@@ -163,7 +164,7 @@ const tests = [
     "the recipe runs",
     () => {
       const repo = `${NAME}/execute-api/put-a-new-image`;
-      const recipe = new URL("put-image.mjs", import.meta.url).pathname;
+      const recipe = fileURLToPath(new URL("put-image.mjs", import.meta.url));
       for (let time = 0; time < 2; time += 1) {
         const ran = execFileSync(
           process.execPath,

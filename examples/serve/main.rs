@@ -1,9 +1,14 @@
 //! Keeps the service and the `DynamoDB`, S3 and KMS under it running on loopback, and prints the
-//! variables with which AWS's own clients find them:
+//! variables with which AWS's own clients find them. In one shell:
 //!
 //! ```sh
-//! cargo run --example serve > local.env &
-//! eval "$(cat local.env)"
+//! cargo run --example serve > stack.env
+//! ```
+//!
+//! In another, once it says that ECR answers:
+//!
+//! ```sh
+//! eval "$(cat stack.env)"
 //! aws ecr create-repository --repository-name app/web
 //! ```
 #![expect(clippy::print_stderr, reason = "a command-line program")]
