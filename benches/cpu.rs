@@ -21,6 +21,7 @@
 )]
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
@@ -30,7 +31,8 @@ use ecr_put_image::gateway::{receive, response};
 use ecr_put_image::names::Digest;
 use ecr_put_image::put_image::{ACTION, input::Input, push};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::ser::PrettyFormatter;
+use serde_json::{Serializer, Value, json};
 
 const MAX_MANIFEST: usize = 4_194_304;
 /// So that a manifest may be all descriptors.
@@ -257,44 +259,70 @@ fn push(shape: &Shape) -> Push {
     Push { event: serde_json::to_vec(&event).unwrap(), manifest }
 }
 
+/// As docker writes it, indented by three spaces.
 fn small() -> String {
-    image((0..15).map(|n| descriptor(n, "layer.v1.tar+gzip")), [].into_iter(), 3_400)
-}
-
-fn annotations() -> String {
-    let layers = (0..15).map(|n| descriptor(n, "layer.v1.tar+gzip"));
-    let annotations =
-        (0..30_800).map(|n| format!(r#""org.example.annotation.{n:06}":"{}""#, "x".repeat(101)));
-    image(layers, annotations, MAX_MANIFEST)
+    docker(15, 3_502)
 }
 
 fn descriptors() -> String {
-    let layers = (0..19_700).map(|n| descriptor(n, "layer.v1.tar+gzip"));
-    image(layers, [].into_iter(), MAX_MANIFEST)
+    docker(19_700, MAX_MANIFEST)
 }
 
-/// An OCI image manifest, indented as docker and buildkit do, filled up to `bytes`.
-fn image(
-    layers: impl Iterator<Item = String>,
-    annotations: impl Iterator<Item = String>,
-    bytes: usize,
-) -> String {
-    let layers: Vec<_> = layers.collect();
-    let annotations: Vec<_> = annotations.collect();
-    let text = format!(
-        r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{},"layers":[{}],"annotations":{{{}}}}}"#,
-        descriptor(u64::MAX, "config.v1+json"),
-        layers.join(","),
-        annotations.join(","),
-    );
-    assert!(text.len() <= bytes, "{} bytes, {bytes} at most", text.len());
-    text
+fn docker(layers: u64, bytes: usize) -> String {
+    let descriptor = |number, kind| descriptor(number, format!("application/vnd.docker.{kind}"));
+    let document = Document {
+        schema_version: 2,
+        media_type: "application/vnd.docker.distribution.manifest.v2+json",
+        config: descriptor(u64::MAX, "container.image.v1+json"),
+        layers: (0..layers).map(|n| descriptor(n, "image.rootfs.diff.tar.gzip")).collect(),
+        annotations: BTreeMap::new(),
+    };
+    text(&document, "   ", bytes)
 }
 
-fn descriptor(number: u64, kind: &str) -> String {
-    let digest = Digest::of(&number.to_be_bytes());
-    format!(
-        r#"{{"mediaType":"application/vnd.oci.image.{kind}","digest":"{digest}","size":{}}}"#,
-        number % 100_000_000 + 10_000_000
-    )
+/// As buildkit writes it, indented by two spaces.
+fn annotations() -> String {
+    let descriptor = |number, kind| descriptor(number, format!("application/vnd.oci.image.{kind}"));
+    let annotation = |n| (format!("org.example.annotation.{n:06}"), "x".repeat(95));
+    let document = Document {
+        schema_version: 2,
+        media_type: "application/vnd.oci.image.manifest.v1+json",
+        config: descriptor(u64::MAX, "config.v1+json"),
+        layers: (0..15).map(|n| descriptor(n, "layer.v1.tar+gzip")).collect(),
+        annotations: (0..30_800).map(annotation).collect(),
+    };
+    text(&document, "  ", MAX_MANIFEST)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document {
+    schema_version: u64,
+    media_type: &'static str,
+    config: Layer,
+    layers: Vec<Layer>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Layer {
+    media_type: String,
+    size: u64,
+    digest: String,
+}
+
+fn descriptor(number: u64, media_type: String) -> Layer {
+    let size = number % 100_000_000 + 10_000_000;
+    Layer { media_type, size, digest: Digest::of(&number.to_be_bytes()).to_string() }
+}
+
+/// A manifest's text: at most `bytes`, and hardly less.
+fn text(document: &Document, indent: &str, bytes: usize) -> String {
+    let mut text = Vec::new();
+    let format = PrettyFormatter::with_indent(indent.as_bytes());
+    document.serialize(&mut Serializer::with_formatter(&mut text, format)).unwrap();
+    assert!((bytes / 100 * 97..=bytes).contains(&text.len()), "{}, not {bytes}", text.len());
+    String::from_utf8(text).unwrap()
 }
