@@ -4,7 +4,7 @@
 //! accounts. A caller may use its own registry; another's only where the repository's policy, the
 //! JSON text of an ECR repository policy, allows it. What this evaluator does not understand it
 //! reads against the caller: an Allow that holds more than it knows grants nothing, a Deny that
-//! does denies, a text that does not parse denies.
+//! does denies unless it is surely about another action or caller, a text that does not parse denies.
 
 use serde_json::{Map, Value};
 use wildmatch::WildMatch;

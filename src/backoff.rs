@@ -5,8 +5,8 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_millis(25);
 const CAP: Duration = Duration::from_millis(250);
 
-/// Full jitter: the k-th pause is drawn from 0 to 25 ms × 2^k, 250 ms at most. What bounds the
-/// number of pauses is the call's deadline.
+/// Full jitter: the k-th pause is drawn from 0 to 25 ms × 2^k, 250 ms at most. Who pauses bounds how
+/// often; the call's deadline does in any case.
 #[derive(Debug, Default)]
 pub struct Backoff {
     pauses: u32,

@@ -14,8 +14,8 @@ pub fn since_1970() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// How long an invocation may go on from `now`: `longest`, and two seconds less than until its own
-/// `deadline` (in milliseconds since 1970, as the runtime gives it).
+/// How long an invocation may go on from `now`: `longest`, or the time until its own `deadline` (in
+/// milliseconds since 1970, as the runtime gives it) less two seconds, if that is shorter.
 #[must_use]
 pub fn time_left(deadline: u64, now: Duration, longest: Duration) -> Duration {
     // Lambda always sets the deadline, as a time. A zero comes from tests, and `cargo lambda watch`

@@ -1,5 +1,5 @@
 //! API Gateway's REST event (payload version 1) ⇄ an action and its answer. The only file that
-//! knows HTTP.
+//! knows API Gateway.
 //!
 //! Every failure becomes an HTTP answer here. An error returned to Lambda would reach the client as
 //! API Gateway's own 502, which no ECR client can read.
@@ -29,7 +29,8 @@ use crate::put_image::put_image;
 
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 
-/// Lambda's bound on a synchronous answer, in bytes.
+/// Lambda's bound on a synchronous answer, in bytes: 6 MiB and a hundred, as its runtime says when it
+/// refuses one.
 const MAX_PAYLOAD: usize = 6_291_556;
 
 /// The longest that a call may take. The function's time-out is 28 s, and API Gateway's 29.

@@ -14,8 +14,8 @@
 //!
 //! Beside it stands [`sweeper`], a function of its own: it deletes the bodies that no image refers to.
 //!
-//! Steps 2's parts and [`error`] are the core: no SDK, no clock, no environment. `docs/SEMANTICS.md`
-//! says what the whole promises.
+//! The parts of step 2 and [`error`] are the core: no SDK, no clock, no environment. `docs/SEMANTICS.md`
+//! says what the whole promises, `docs/PROTOCOL.md` how the commit keeps it.
 
 pub mod access;
 pub mod backoff;

@@ -37,8 +37,8 @@ const MAX_ATTEMPTS: u32 = 24;
 /// Puts an image; the answer's body.
 ///
 /// # Errors
-/// Every exception of the API reference's PutImage. After all of them but `ServerException`
-/// nothing is written to the table.
+/// Every exception of the API reference's PutImage, `SerializationException` and
+/// `AccessDeniedException`. After any of them but `ServerException` nothing is written to the table.
 pub async fn put_image(app: &App, call: &mut Call, body: String) -> Result<String, Error> {
     let input = Input::parse(&body)?;
     drop(body);

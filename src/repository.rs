@@ -25,8 +25,8 @@ impl Default for Quotas {
 /// digests are kept in the repository's item.
 pub const BIG_INDEXES_PER_REPOSITORY: u64 = 100;
 
-/// The most children whose reference counts one transaction can raise: DynamoDB takes 100 actions,
-/// and a push needs five for itself.
+/// The most children whose reference counts a commit raises. DynamoDB takes 100 actions in a
+/// transaction, and a push needs five for itself; five are left over.
 pub const COUNTED_CHILDREN: usize = 90;
 
 /// One life of a repository, as one read of its item gave it.

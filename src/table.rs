@@ -68,7 +68,7 @@ impl Table {
         repo_ids.insert(repository.clone(), repo_id.to_owned());
     }
 
-    /// Forgets it, after it turned out to be another's.
+    /// Forgets it, where there is no such repository any more, or none for the caller.
     pub fn forget(&self, repository: &Repository) {
         self.repo_ids.lock().unwrap_or_else(PoisonError::into_inner).remove(repository);
     }

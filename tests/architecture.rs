@@ -1,5 +1,5 @@
 //! What may know what: the core holds no SDK, no runtime, no clock and no environment, and only
-//! one file knows HTTP.
+//! one file knows API Gateway.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -40,6 +40,7 @@ ELSEWHERE = {
     "aws lambda": "needs AWS",
     "aws dynamodb restore-table-to-point-in-time": "needs AWS",
     "aws dynamodb wait": "needs AWS",
+    "aws s3api": "needs AWS",
     "pip install boto3": "clients/test",
 }
 

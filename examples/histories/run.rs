@@ -104,7 +104,8 @@ pub(crate) async fn run(
     history.invoke(usize::MAX, &Op::Read);
     history.give(usize::MAX, &Op::Read, Some(Ret::State(state)));
     let mut counts = lock(&counts).clone();
-    counts.requests = history.faults.calls().len();
+    let swept = history.sweeping.as_ref().map_or(0, Sweeping::requests);
+    counts.requests = history.faults.calls().len() + swept;
     let log = lock(&history.log);
     counts.calls = log.answers.values().sum();
     counts.answers.clone_from(&log.answers);

@@ -45,6 +45,11 @@ impl Sweeping {
         })
     }
 
+    /// To services, the sweeper's own.
+    pub(crate) fn requests(&self) -> usize {
+        self.faults.calls().len()
+    }
+
     pub(crate) fn let_faults_loose(
         &mut self,
         plan: &Plan,

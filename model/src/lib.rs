@@ -1,4 +1,5 @@
-//! The commit of a push, as a model that is explored exhaustively.
+//! The commit of a push, as a model that is explored exhaustively: `docs/PROTOCOL.md`, whose sections
+//! are named here.
 //!
 //! `PutImage` stores an image, moves a tag and keeps four counts with one conditional transaction
 //! and no lock. That this is right under every interleaving, crash, lost answer and late copy is

@@ -1,9 +1,4 @@
-//! Who meets whom. The first 36 are those of the model that the protocol was first checked with
-//! (`mc4.py`), under their names, so that the counts can be compared. They are a little smaller
-//! here: a push keeps of an image what the function keeps, its tag count; deleting a tag leaves
-//! `delEpoch` alone, as the protocol has it; and only the specification's one answer is remembered
-//! of an instant, not every statement that was true then. Item by item they are larger: MANIFEST
-//! is an item of its own, and a transaction on other items is not kept waiting.
+//! Who meets whom.
 
 use crate::environment::Operation::{
     self, Create, Delete, DeleteImage, DeleteTag, ForceDelete, Purge, SetImmutable,
@@ -19,16 +14,11 @@ const V_IS_A: &[(Tag, Digest)] = &[(V, A)];
 /// All of them.
 #[must_use]
 pub fn all() -> Vec<Scenario> {
-    [of_mc4(), beyond_mc4()].concat()
-}
-
-/// The scenarios of `mc4.py`.
-#[must_use]
-pub fn of_mc4() -> Vec<Scenario> {
     let mut all = races().to_vec();
     all.extend(settings());
     all.extend(deletions());
     all.extend(losses());
+    all.extend(big_indexes());
     all
 }
 
@@ -253,12 +243,11 @@ fn losses() -> [Scenario; 7] {
     ]
 }
 
-/// Scenarios beyond those of `mc4.py`: what it left out, and what each condition of a big index
-/// is for.
-#[must_use]
-pub fn beyond_mc4() -> Vec<Scenario> {
-    let replaced: &[Operation] = &[ForceDelete, Purge, Create { is_immutable: false }];
-    vec![
+/// What each condition of a big index is for; indexes that are deleted, and a body whose repository
+/// is replaced.
+fn big_indexes() -> [Scenario; 11] {
+    const REPLACED: &[Operation] = &[ForceDelete, Purge, Create { is_immutable: false }];
+    [
         scenario("big-index limit 1: I, J", [big_index(I, V, &[A]), big_index(J, W, &[A])], [])
             .big_index_limit(1)
             .holding(&[A]),
@@ -323,7 +312,7 @@ pub fn beyond_mc4() -> Vec<Scenario> {
         scenario(
             "spill: repository replaced, sweeper",
             [spilled(A, V)],
-            [Other::Sweeper, Other::Script(replaced)],
+            [Other::Sweeper, Other::Script(REPLACED)],
         )
         .late_copies(),
     ]

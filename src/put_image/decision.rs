@@ -1,5 +1,5 @@
-//! What a push comes to, given what the table holds: the rules of the outcome table, in the order
-//! in which they answer.
+//! What a push comes to, given what the table holds: the rules of `docs/PROTOCOL.md`, section 2, in
+//! the order in which they answer.
 
 use super::push::Push;
 use crate::access::Caller;

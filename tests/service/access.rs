@@ -1,4 +1,4 @@
-//! Section 7: whose registry, and who may write to it.
+//! Whose registry, and who may write to it.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use ecr_put_image::names::RegistryId;

@@ -1,4 +1,4 @@
-//! Section 8: CreateRepository.
+//! CreateRepository.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Section 6: repositories that encrypt under a KMS key.
+//! Repositories that encrypt under a KMS key.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_sdk_dynamodb::types::AttributeValue;

@@ -1,4 +1,4 @@
-//! Section 3: which manifests are stored and which are not, real ones among them.
+//! Which manifests are stored and which are not, real ones among them.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Section 4: what a push comes to, by what was stored before.
+//! What a push comes to, by what was stored before.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Section 2: parameters, their constraints, and which fault is named first.
+//! Parameters, their constraints, and which fault is named first.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Section 1 of the behaviour: what goes over the wire.
+//! What goes over the wire.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
