@@ -202,6 +202,7 @@ mod tests {
             (user(), json!({"AWS": ["999999999999", "arn:aws:iam::111122223333:root"]}), true),
             (user(), json!({"AWS": "arn:aws:iam::111122223333:user/ci"}), true),
             (user(), json!({"AWS": "arn:aws:iam::111122223333:user/other"}), false),
+            (user(), json!({"AWS": "arn:aws:iam::111122223333:user/c"}), false),
             (user(), json!({"AWS": "arn:aws:iam::999999999999:root"}), false),
             (user(), json!({"AWS": "arn:aws:iam::111122223333:*"}), false),
             (user(), json!({"Service": "ecs.amazonaws.com"}), false),
@@ -210,6 +211,7 @@ mod tests {
             (session.clone(), json!({"AWS": "arn:aws:iam::111122223333:role/deploy"}), true),
             (session.clone(), json!({"AWS": "arn:aws:iam::111122223333:role/ci/deploy"}), true),
             (session.clone(), json!({"AWS": "arn:aws:iam::111122223333:role/other"}), false),
+            (session.clone(), json!({"AWS": "arn:aws:iam::111122223333:role/dep"}), false),
             (session.clone(), json!({"AWS": "arn:aws:iam::999999999999:role/deploy"}), false),
             (session, json!({"AWS": "arn:aws:sts::111122223333:assumed-role/deploy/run-7"}), true),
         ];
@@ -255,11 +257,21 @@ mod tests {
             assert!(!allows(&user(), &json!([with("Allow", member, json!({}))])), "{member}");
             assert!(!allows(&user(), &json!([good, with("Deny", member, json!({}))])), "{member}");
         }
-        assert!(!allows(
-            &user(),
-            &json!([good, with("Deny", "Principal", json!({"AWS": "AIDAX"}))])
-        ));
-        assert!(!allows(&user(), &json!([good, with("Deny", "Action", json!(1))])));
+        for principal in [
+            json!({"AWS": "AIDAX"}),
+            json!({"AWS": ["999999999999", "AIDAX"]}),
+            json!({"AWS": "999999999999", "Federated": "x"}),
+            json!({"AWS": "arn:aws:iam::111122223333:*"}),
+        ] {
+            let deny = with("Deny", "Principal", principal.clone());
+            assert!(!allows(&user(), &json!([good, deny])), "{principal}");
+        }
+        for action in [json!(1), json!(["ecr:GetImage", 7])] {
+            let deny = with("Deny", "Action", action.clone());
+            assert!(!allows(&user(), &json!([good, deny])), "{action}");
+        }
+        let mixed = with("Allow", "Action", json!(["ecr:PutImage", 7]));
+        assert!(!allows(&user(), &json!([mixed])));
         assert!(!allows(&user(), &json!([good, {"Effect": "Deny", "NotAction": "ecr:GetImage"}])));
         assert!(!allows(&user(), &json!([good, "text"])));
         assert!(!allows(&user(), &json!([good, with("deny", "Sid", json!("x"))])));

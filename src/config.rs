@@ -143,6 +143,26 @@ mod tests {
     }
 
     #[test]
+    fn every_variable_is_read() {
+        let config = read(&[
+            ("DEFAULT_KMS_KEY", "alias/a"),
+            ("DEFAULT_REGISTRY_ID", "012345678910"),
+            ("IMAGES_PER_REPOSITORY", "1"),
+            ("TAGS_PER_IMAGE", "2"),
+            ("LAYERS_PER_IMAGE", "3"),
+        ]);
+        let config = config.unwrap();
+        assert_eq!(config.region, "us-west-2");
+        assert_eq!(config.table, "ecr");
+        assert_eq!(config.layer_bucket, "layers");
+        assert_eq!(config.manifest_bucket, "manifests");
+        assert_eq!(config.default_kms_key.as_deref(), Some("alias/a"));
+        assert_eq!(config.default_registry.unwrap().as_str(), "012345678910");
+        let quotas = Quotas { images_per_repository: 1, tags_per_image: 2, layers_per_image: 3 };
+        assert_eq!(config.quotas, quotas);
+    }
+
+    #[test]
     fn every_fault_is_named_in_one_message() {
         let faults = read(&[
             ("TABLE_NAME", ""),

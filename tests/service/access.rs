@@ -92,8 +92,18 @@ async fn a_caller_without_an_account_is_denied_after_the_constraints() {
     };
     let body = request("app", &image("a"), Some("v1"));
     let before = service.stored().await;
-    let answer = service.send(anonymous(body.clone())).await;
-    assert_eq!((answer.status, &answer.json["__type"]), (400, &json!(CODE)));
+    for registry in ["", ACCOUNT] {
+        let mut body = body.clone();
+        if !registry.is_empty() {
+            body["registryId"] = json!(registry);
+        }
+        let message = format!(
+            "User: anonymous is not authorized to perform: ecr:PutImage on resource: \
+             arn:aws:ecr:us-west-2:{registry}:repository/app because no resource-based policy \
+             allows the ecr:PutImage action"
+        );
+        service.send(anonymous(body)).await.is_refusal(400, CODE, &message);
+    }
     assert_eq!(service.stored().await, before);
     let bad = json!({ "repositoryName": "A" });
     assert_eq!(service.send(anonymous(bad)).await.json["__type"], "InvalidParameterException");
@@ -107,4 +117,6 @@ async fn a_caller_without_an_account_is_denied_after_the_constraints() {
     local.upload_layers_of("app", &image("a")).await;
     let answer = local.send(anonymous(body)).await;
     assert_eq!(answer.json["image"]["registryId"], ACCOUNT, "{}", answer.text);
+    // Who has signed is who signed.
+    local.refuses_event(foreign("app", &image("a")), 400, CODE, &denied(OTHER, "app")).await;
 }

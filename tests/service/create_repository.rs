@@ -79,6 +79,13 @@ async fn what_was_asked_for_is_kept_and_returned() {
     assert_eq!(repository["imageScanningConfiguration"], json!({ "scanOnPush": true }));
     let item = service.repository_item("app").await;
     assert_eq!(item["tags"].as_m().unwrap()["team"].as_s().unwrap(), "web");
+    assert_eq!(item["scanOnPush"].as_bool(), Ok(&true));
+    assert_eq!(
+        (s(&item, "registryId").as_str(), s(&item, "repositoryName").as_str()),
+        (ACCOUNT, "app")
+    );
+    let created_at = Duration::from_millis(n(&item, "createdAt") as u64).as_secs_f64();
+    assert_eq!(repository["createdAt"].as_f64(), Some(created_at));
     assert_eq!(Some(s(&item, "kmsKey")), key.arn);
 }
 
@@ -99,6 +106,14 @@ async fn the_default_key_serves_where_none_is_named() {
     alias.target_key_id(&key.key_id).send().await.unwrap();
     let answer = service.call("CreateRepository", &encrypted).await;
     assert_eq!(answer.json["repository"]["encryptionConfiguration"]["kmsKey"], json!(key.arn));
+
+    // One that is named comes before it.
+    let own = service.kms.create_key().send().await.unwrap().key_metadata.unwrap();
+    let encryption = json!({ "encryptionType": "KMS", "kmsKey": own.key_id });
+    let settings = json!({ "encryptionConfiguration": encryption });
+    let created = service.create_repository("own", settings).await;
+    assert_eq!(created["encryptionConfiguration"]["kmsKey"], json!(own.arn));
+    assert_eq!(Some(s(&service.repository_item("own").await, "kmsKey")), own.arn);
 }
 
 #[tokio::test]
@@ -122,6 +137,7 @@ async fn every_constraint_has_its_message() {
     let with_filters =
         |mode: &str, filters: Value| json!({ "imageTagMutability": mode, FILTERS: filters });
     let encryption = |kind: &str, key: Value| json!({ "encryptionConfiguration": { "encryptionType": kind, "kmsKey": key } });
+    let tag_lengths = "must have keys of 1 to 128 and values of 0 to 256 characters";
     let mode_unset = |word: &str, mode: &str| {
         format!(
             "ImageTagMutabilityExclusionFilters can't be {word} when imageTagMutability is set as {mode}"
@@ -174,6 +190,15 @@ async fn every_constraint_has_its_message() {
         ),
         (json!({ "tags": [{ "Key": "a" }] }), "tags", "must not be null".into()),
         (json!({ "tags": vec![json!({ "Key": "a", "Value": "b" }); 2] }), "tags", "must have unique keys".into()),
+        (json!({ "tags": tags(51) }), "tags", "must have length less than or equal to 50".into()),
+        (json!({ "tags": [{ "Key": "", "Value": "b" }] }), "tags", tag_lengths.into()),
+        (json!({ "tags": [{ "Key": "a".repeat(129), "Value": "b" }] }), "tags", tag_lengths.into()),
+        (json!({ "tags": [{ "Key": "a", "Value": "b".repeat(257) }] }), "tags", tag_lengths.into()),
+        (
+            encryption("KMS", json!("k".repeat(2049))),
+            "encryptionConfiguration",
+            "kmsKey must have length less than or equal to 2048".into(),
+        ),
     ];
     for (members, parameter, constraint) in rows {
         let mut body = json!({ "repositoryName": "new" });
@@ -193,6 +218,32 @@ async fn every_constraint_has_its_message() {
     ] {
         refuses(&service, body, "SerializationException", wrong).await;
     }
+}
+
+/// As many different tags, the longest there are.
+fn tags(count: usize) -> Value {
+    let value = |n: usize| if n == 0 { String::new() } else { "v".repeat(256) };
+    (0..count).map(|n| json!({ "Key": format!("{n:0>128}"), "Value": value(n) })).collect()
+}
+
+#[tokio::test]
+async fn what_is_at_its_bound_is_taken() {
+    let service = Service::with(|_| {}).await;
+    let filters = vec![json!({ "filterType": "WILDCARD", "filter": "a" }); 5];
+    let settings = json!({
+        "imageTagMutability": "MUTABLE_WITH_EXCLUSION",
+        FILTERS: filters,
+        "tags": tags(50),
+    });
+    service.create_repository("app", settings).await;
+    let item = service.repository_item("app").await;
+    assert_eq!(item["tags"].as_m().unwrap().len(), 50);
+    assert_eq!(item["filters"].as_l().unwrap().len(), 5);
+    // Long enough for KMS to look for it.
+    let encryption = json!({ "encryptionType": "KMS", "kmsKey": "k".repeat(2048) });
+    let body = json!({ "repositoryName": "long", "encryptionConfiguration": encryption });
+    let answer = service.call("CreateRepository", &body).await;
+    assert_eq!(answer.json["kmsError"], "NotFoundException", "{}", answer.text);
 }
 
 #[tokio::test]

@@ -275,6 +275,7 @@ async fn schema_1_is_known_by_its_version_and_its_signatures() {
         (with(json!({})), None, v1),
         (with(json!({ "signatures": [] })), None, signed),
         (with(json!({ "signatures": 1 })), None, signed),
+        (with(json!({ "signatures": null })), None, signed),
         (with(json!({ "mediaType": v1, "signatures": [1] })), None, v1),
         (with(json!({ "x": 1 })), Some(signed), signed),
         (with(json!({ "x": 2, "mediaType": signed })), Some(signed), signed),
@@ -317,6 +318,9 @@ async fn an_image_has_from_one_to_500_layers() {
     service.refuses(request("app", &empty, Some("v1")), CODE, &none).await;
     let limit = invalid("ImageManifest", "Limit on number of layers per image exceeded");
     service.refuses(request("app", &of(501), Some("v1")), CODE, &limit).await;
+    let blobs = vec![json!({ "blobSum": sha256("same") }); 501];
+    let schema_1 = json!({ "schemaVersion": 1, "fsLayers": blobs }).to_string();
+    service.refuses(request("app", &schema_1, Some("v1")), CODE, &limit).await;
     // A descriptor that is broken comes before the count.
     let broken = of(501).replacen("\"size\":5", "\"size\":-5", 1);
     is_invalid(&service, &broken).await;

@@ -8,7 +8,10 @@ use crate::harness::*;
 async fn a_new_image_is_stored_and_tagged() {
     let service = Service::start().await;
     let manifest = image("a");
+    let milliseconds = || usize::try_from(since_1970().as_millis()).unwrap();
+    let before = milliseconds();
     let answer = service.push("app", &manifest, Some("v1")).await;
+    let after = milliseconds();
     let digest = sha256(&manifest);
     assert_eq!(
         answer.json["image"],
@@ -26,10 +29,12 @@ async fn a_new_image_is_stored_and_tagged() {
     assert_eq!(s(&image, "repositoryName"), "app");
     assert_eq!(s(&image, "encryption"), "AES256");
     assert_eq!(s(&image, "putId").len(), 32);
+    assert!((before..=after).contains(&n(&image, "pushedAt")));
     assert!(!image.contains_key("bodyKey"));
     let tag = service.tag_item("app", "v1").await.unwrap();
     assert_eq!(s(&tag, "digest"), digest);
     assert_eq!(s(&tag, "putId"), s(&image, "putId"));
+    assert_eq!(n(&tag, "at"), n(&image, "pushedAt"));
     let body = service.manifest_item("app", &digest).await.unwrap();
     assert_eq!(body["body"].as_b().unwrap().as_ref(), manifest.as_bytes());
     assert_eq!(n(&service.repository_item("app").await, "imageCount"), 1);

@@ -135,7 +135,7 @@ async fn a_child_deleted_before_the_commit_is_missed() {
     assert!(service.tag_item("app", "v1").await.is_none());
 }
 
-/// The index of 91 children, which are plain items of the table.
+/// An index of 91 children or more, which are plain items of the table.
 struct BigIndex {
     children: Vec<String>,
     repo_id: String,
@@ -143,7 +143,11 @@ struct BigIndex {
 
 impl BigIndex {
     async fn new(service: &Service) -> Self {
-        let children = (0..91).map(|n| format!("child {n}")).collect();
+        Self::of(service, 91).await
+    }
+
+    async fn of(service: &Service, children: usize) -> Self {
+        let children = (0..children).map(|n| format!("child {n}")).collect();
         Self { children, repo_id: s(&service.repository_item("app").await, "repoId") }
     }
 
@@ -185,11 +189,21 @@ async fn a_big_index_sees_a_deletion_before_its_commit() {
     let answer = put_meanwhile(&service, index.request(), "TransactWriteItems", delete).await;
     let message = images_not_found(&[&sha256("child 7")]);
     answer.is_refusal(400, "ReferencedImagesNotFoundException", &message);
+
+    index.store(&service, 7).await;
+    assert_eq!(service.put(index.request()).await.status, 200, "deletions before it do no harm");
 }
 
 #[tokio::test]
-async fn a_big_index_is_not_told_of_a_limit_that_never_decided() {
-    let service = Service::with_quotas(1, 10, 500).await;
+async fn a_big_index_is_neither_refused_nor_committed_by_children_that_never_were_together() {
+    // Once the repository is full, and once it is not.
+    for limit in [1, 1_000] {
+        a_child_comes_and_another_goes(limit).await;
+    }
+}
+
+async fn a_child_comes_and_another_goes(limit: u64) {
+    let service = Service::with_quotas(limit, 10, 500).await;
     let index = BigIndex::new(&service).await;
     for child in 0..90 {
         index.store(&service, child).await;
@@ -213,6 +227,46 @@ async fn a_big_index_is_not_told_of_a_limit_that_never_decided() {
     let answer = futures_util::future::join(put, meanwhile).await.0;
     let message = images_not_found(&[&sha256("child 7")]);
     answer.is_refusal(400, "ReferencedImagesNotFoundException", &message);
+    assert!(service.tag_item("app", "v1").await.is_none());
+}
+
+#[tokio::test]
+async fn children_that_come_before_the_confirmation_are_not_missing() {
+    let service = Service::start().await;
+    let index = BigIndex::of(&service, 120).await;
+    let store = async {
+        for child in 0..120 {
+            index.store(&service, child).await;
+        }
+    };
+    // Two transactions read the children; the third confirms.
+    service.faults.script("TransactGetItems", [None, None]);
+    let read = async {
+        while service.faults.count("TransactGetItems") < 3 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        store.await;
+    };
+    service.faults.script("TransactGetItems", [Some(Fault::Delay(Duration::from_secs(1)))]);
+    let answer = futures_util::future::join(service.put(index.request()), read).await.0;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+}
+
+#[tokio::test]
+async fn a_confirmation_in_another_life_of_the_repository_is_none() {
+    let service = Service::with(|_| {}).await;
+    let immutable = || json!({ "imageTagMutability": "IMMUTABLE" });
+    service.create_repository("app", immutable()).await;
+    service.push("app", &image("a"), Some("v1")).await;
+    service.upload_layers_of("app", &image("b")).await;
+    let replace = async {
+        delete_repository(&service).await;
+        service.restarted().create_repository("app", immutable()).await;
+    };
+    let body = request("app", &image("b"), Some("v1"));
+    let answer = put_meanwhile(&service, body, "TransactGetItems", replace).await;
+    assert_eq!(answer.digest(), sha256(&image("b")));
+    assert_eq!(s(&service.tag_item("app", "v1").await.unwrap(), "digest"), sha256(&image("b")));
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_s3::primitives::ByteStream;
 use ecr_put_image::config::SweeperConfig;
 use ecr_put_image::error::Failure;
-use ecr_put_image::sweeper::{Sweeper, Swept};
+use ecr_put_image::sweeper::{SWEPT_AFTER, Sweeper, Swept};
 use local_aws::Fault;
 use serde_json::json;
 use tokio::time::Instant;
@@ -96,6 +96,7 @@ async fn bodies_without_an_image_go_and_all_else_stays() {
 
 #[tokio::test]
 async fn a_body_is_kept_for_a_day_whatever_the_table_says() {
+    assert_eq!(SWEPT_AFTER, Duration::from_secs(86_400));
     let service = Service::start().await;
     let key = format!("manifests/{}/{}/{}", uuid::Uuid::new_v4(), "0".repeat(64), "1".repeat(32));
     put_body(&service, &key).await;
