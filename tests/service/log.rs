@@ -5,9 +5,13 @@ use std::io::Write;
 use std::sync::Once;
 
 use lambda_runtime::tracing::subscriber;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
 use local_aws::Fault;
 use serde_json::{Value, json};
 
+use crate::encryption::encrypted;
 use crate::harness::*;
 
 thread_local! {
@@ -84,6 +88,90 @@ async fn a_push_is_told_field_by_field() {
         assert!(fields[timing].is_u64(), "{timing}");
     }
     assert!(fields["error_code"].is_null() && fields["cause"].is_null());
+}
+
+#[tokio::test]
+async fn a_tag_that_another_account_moves_is_told_so() {
+    let other = "444455556666";
+    let service = Service::start().await;
+    let allow = json!({ "Statement": {
+        "Effect": "Allow", "Principal": { "AWS": other }, "Action": "ecr:PutImage",
+    } });
+    let policy = AttributeValue::S(allow.to_string());
+    service.change_repository("app", "policy", policy).await;
+    service.push("app", &image("a"), Some("v1")).await;
+    service.push("app", &image("b"), Some("v2")).await;
+    let conflict = Fault::Cancelled(vec!["None", "TransactionConflict", "None", "None"]);
+    service.faults.script("TransactWriteItems", [Some(conflict)]);
+    listen();
+    let mut body = request("app", &image("a"), Some("v2"));
+    body["registryId"] = json!(ACCOUNT);
+    let answer = service.send(event("PutImage", other, &body.to_string())).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let (_, events) = logged();
+    for (field, value) in [
+        ("caller", json!(other)),
+        ("registry", json!(ACCOUNT)),
+        ("new_image", json!(false)),
+        ("tag_moved", json!(true)),
+        ("attempts", json!(2)),
+        ("conflicts", json!(1)),
+        ("stored", Value::Null),
+        ("lambda_request_id", json!("")),
+    ] {
+        assert_eq!(events[0]["fields"][field], value, "{field}");
+    }
+}
+
+#[tokio::test]
+async fn creations_and_keys_are_told_as_such() {
+    listen();
+    let (service, key) = encrypted("KMS").await;
+    let (_, events) = logged();
+    assert_eq!(events[0]["fields"]["action"], "CreateRepository");
+    assert_eq!(events[0]["fields"]["encryption"], "KMS");
+
+    let big = crate::large::image_of_bytes(100 * 1024);
+    service.push("app", &big, Some("big")).await;
+    let (_, events) = logged();
+    assert_eq!(events[0]["fields"]["stored"], "s3");
+    assert_eq!(events[0]["fields"]["encryption"], "KMS");
+
+    service.upload_layers_of("app", &image("a")).await;
+    service.kms.disable_key().key_id(key).send().await.unwrap();
+    service.put(request("app", &image("a"), Some("v1"))).await;
+    let (_, events) = logged();
+    assert_eq!(events[0]["level"], "INFO");
+    assert_eq!(events[0]["fields"]["error_code"], "KmsException");
+    assert_eq!(events[0]["fields"]["aws_error_code"], "DisabledException");
+}
+
+#[tokio::test]
+async fn time_is_told_where_it_went() {
+    let (service, _) = encrypted("KMS").await;
+    let waits = ["read_ms", "layers_ms", "key_ms", "commit_ms"];
+    for (n, (operation, expected)) in [
+        ("BatchGetItem", "read_ms"),
+        ("HeadObject", "layers_ms"),
+        ("GenerateDataKey", "key_ms"),
+        ("TransactWriteItems", "commit_ms"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let manifest = image(&n.to_string());
+        service.upload_layers_of("app", &manifest).await;
+        service.faults.clear();
+        service.faults.always(operation, Fault::DelayAnswer(Duration::from_secs(1)));
+        listen();
+        let answer = service.put(request("app", &manifest, Some("v1"))).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        let (_, events) = logged();
+        let ms = |field: &str| events[0]["fields"][field].as_u64().unwrap();
+        let longest = waits.into_iter().max_by_key(|field| ms(field)).unwrap();
+        assert_eq!(longest, expected, "{operation}");
+        assert!(ms(expected) >= 900 && ms("total_ms") >= ms(expected), "{operation}");
+    }
 }
 
 #[tokio::test]
