@@ -96,7 +96,7 @@ async fn bodies_without_an_image_go_and_all_else_stays() {
 
 #[tokio::test]
 async fn a_body_is_kept_for_a_day_whatever_the_table_says() {
-    assert_eq!(SWEPT_AFTER, Duration::from_secs(86_400));
+    assert_eq!(SWEPT_AFTER, Duration::from_hours(24));
     let service = Service::start().await;
     let key = format!("manifests/{}/{}/{}", uuid::Uuid::new_v4(), "0".repeat(64), "1".repeat(32));
     put_body(&service, &key).await;
