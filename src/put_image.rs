@@ -22,7 +22,7 @@ use crate::error::{Error, Failure};
 use crate::names::Digest;
 use crate::repository::RepositoryRecord;
 use crate::table::commit::Commit;
-use crate::table::read::{CONFIRMED_CHILDREN, is_big_index};
+use crate::table::read::CONFIRMED_CHILDREN;
 use crate::table::transaction::Outcome;
 use decision::{Decision, Snapshot, accessible, decide, must_be_confirmed};
 use input::Input;
@@ -122,7 +122,7 @@ impl<'a> Pushing<'a> {
             return Ok(Attempt::Stale);
         }
         let mut key = self.ask_for_key(&record, &snapshot);
-        if snapshot.image.is_none() && is_big_index(push) {
+        if snapshot.image.is_none() && push.is_big_index() {
             let missing = app.table.missing_children(push, &repo_id, &mut self.call.log).await?;
             snapshot.missing_children = missing;
         }
@@ -138,7 +138,7 @@ impl<'a> Pushing<'a> {
                 app.table.remember(&push.repository, &record.repo_id);
                 return Ok(Attempt::Again);
             }
-            if is_big_index(push) && missing.len() > CONFIRMED_CHILDREN {
+            if push.is_big_index() && missing.len() > CONFIRMED_CHILDREN {
                 if snapshot.missing_children.is_empty() {
                     return Ok(Attempt::Again);
                 }
@@ -155,7 +155,7 @@ impl<'a> Pushing<'a> {
                 }
                 Decision::Refuse(_) => true,
             };
-            if is_big_index(push) && !holds {
+            if push.is_big_index() && !holds {
                 return Ok(Attempt::Again);
             }
         }

@@ -5,7 +5,7 @@ use super::push::Push;
 use crate::access::Caller;
 use crate::error::{Error, Limit};
 use crate::names::Digest;
-use crate::repository::{BIG_INDEXES_PER_REPOSITORY, COUNTED_CHILDREN, Quotas, RepositoryRecord};
+use crate::repository::{BIG_INDEXES_PER_REPOSITORY, Quotas, RepositoryRecord};
 
 /// The items that a push depends on, as one read gave them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +95,7 @@ fn refusal(
     quotas: &Quotas,
 ) -> Option<Error> {
     let repository = || push.repository.clone();
-    let exceeded = |limit| Some(Error::LimitExceeded { repository: repository(), limit });
+    let exceeded = |limit| Error::LimitExceeded { repository: repository(), limit };
 
     let already_there = match (&push.tag, &snapshot.tag) {
         (Some(_), current) => current.as_ref().is_some_and(|tag| tag.digest == push.digest),
@@ -117,7 +117,7 @@ fn refusal(
     if let Some(image) = &snapshot.image {
         let tag = push.tag.as_ref()?;
         let full = image.tag_count >= quotas.tags_per_image;
-        return full.then(|| exceeded(Limit::Tags(tag.clone(), quotas.tags_per_image)))?;
+        return full.then(|| exceeded(Limit::Tags(tag.clone(), quotas.tags_per_image)));
     }
     let missing = missing_layers?;
     if !missing.is_empty() {
@@ -128,11 +128,10 @@ fn refusal(
         return Some(Error::ReferencedImagesNotFound { repository: repository(), missing });
     }
     if record.image_count >= quotas.images_per_repository {
-        return exceeded(Limit::Images(quotas.images_per_repository));
+        return Some(exceeded(Limit::Images(quotas.images_per_repository)));
     }
-    let is_big_index = push.manifest.children().len() > COUNTED_CHILDREN;
-    if is_big_index && record.big_indexes >= BIG_INDEXES_PER_REPOSITORY {
-        return exceeded(Limit::BigIndexes(BIG_INDEXES_PER_REPOSITORY));
+    if push.is_big_index() && record.big_indexes >= BIG_INDEXES_PER_REPOSITORY {
+        return Some(exceeded(Limit::BigIndexes(BIG_INDEXES_PER_REPOSITORY)));
     }
     None
 }

@@ -9,6 +9,7 @@ use super::input::Input;
 use crate::error::Error;
 use crate::manifest::Manifest;
 use crate::names::{Digest, ImageTag, Repository};
+use crate::repository::COUNTED_CHILDREN;
 
 /// An image to be stored, tagged or both.
 #[derive(Debug)]
@@ -61,6 +62,18 @@ impl Push {
         }
         let manifest_bytes = Bytes::from(image_manifest);
         Ok(Self { repository, manifest_bytes, manifest, digest, tag, answer })
+    }
+
+    /// Whether it is an index of more children than one transaction can count.
+    #[must_use]
+    pub fn is_big_index(&self) -> bool {
+        self.manifest.children().len() > COUNTED_CHILDREN
+    }
+
+    /// The children whose references its commit counts: all, or none of a big index.
+    #[must_use]
+    pub fn counted_children(&self) -> &[Digest] {
+        if self.is_big_index() { &[] } else { self.manifest.children() }
     }
 }
 

@@ -19,7 +19,6 @@ use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 
 use super::Table;
 use super::items::{Item, image_key, manifest_key, n, repository_key, s, tag_key};
-use super::read::is_big_index;
 use super::transaction::{ABSENT, Outcome, PRESENT, check, put, update};
 use crate::bodies::Body;
 use crate::call::CallLog;
@@ -95,7 +94,7 @@ impl Commit<'_> {
         }
         actions.extend(self.put_tag(table)?);
 
-        let children = if is_new && !is_big_index(push) { push.manifest.children() } else { &[] };
+        let children = if is_new { push.counted_children() } else { &[] };
         if let Some(old) = moved_from {
             // DynamoDB refuses two actions on one item, and the tag's old image may be a child of
             // the index that takes the tag.
@@ -120,7 +119,7 @@ impl Commit<'_> {
         let key = repository_key(&self.push.repository);
         let rev = (":rev", s(&self.record.rev));
         let limit = (":imageLimit", n(self.quotas.images_per_repository));
-        if !is_big_index(self.push) {
+        if !self.push.is_big_index() {
             return update(
                 table,
                 key,

@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::{
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::items::{self, Item, image_key, repository_key, tag_key};
+use super::transaction::{are_temporary, failed};
 use super::{Table, units};
 use crate::backoff::Backoff;
 use crate::call::CallLog;
@@ -14,7 +15,7 @@ use crate::error::Failure;
 use crate::names::{Digest, Repository};
 use crate::put_image::decision::{ImageRecord, Snapshot, TagRecord};
 use crate::put_image::push::Push;
-use crate::repository::{COUNTED_CHILDREN, RepositoryRecord};
+use crate::repository::RepositoryRecord;
 use crate::sdk::failure;
 
 /// DynamoDB's bound on the items of one transaction.
@@ -64,7 +65,7 @@ impl Table {
     }
 
     /// Reads what decides about a push: the repository, the tag, the image and, up to
-    /// [`COUNTED_CHILDREN`], the children. Each item is read consistently, but not all at one
+    /// [`COUNTED_CHILDREN`](crate::repository::COUNTED_CHILDREN), the children. Each item is read consistently, but not all at one
     /// instant.
     ///
     /// # Errors
@@ -75,7 +76,7 @@ impl Table {
         repo_id: &str,
         log: &mut CallLog,
     ) -> Result<Snapshot, Failure> {
-        let children = counted_children(push);
+        let children = push.counted_children();
         let mut unread = keys(push, repo_id, children);
         let mut found = Vec::new();
         let mut backoff = Backoff::default();
@@ -112,10 +113,10 @@ impl Table {
         missing: &[Digest],
         log: &mut CallLog,
     ) -> Result<Snapshot, Failure> {
-        let children = if is_big_index(push) {
+        let children = if push.is_big_index() {
             missing.get(..CONFIRMED_CHILDREN).unwrap_or(missing)
         } else {
-            counted_children(push)
+            push.counted_children()
         };
         let (found, units) = self.read_together(keys(push, repo_id, children)).await?;
         log.read_units += units;
@@ -184,16 +185,6 @@ impl Table {
     }
 }
 
-/// Whether the push is an index of more children than one transaction can count.
-#[must_use]
-pub fn is_big_index(push: &Push) -> bool {
-    push.manifest.children().len() > COUNTED_CHILDREN
-}
-
-fn counted_children(push: &Push) -> &[Digest] {
-    if is_big_index(push) { &[] } else { push.manifest.children() }
-}
-
 fn keys(push: &Push, repo_id: &str, children: &[Digest]) -> Vec<Item> {
     let mut keys = vec![repository_key(&push.repository), image_key(repo_id, &push.digest)];
     keys.extend(push.tag.as_ref().map(|tag| tag_key(repo_id, tag)));
@@ -232,10 +223,5 @@ fn is_conflict(error: &TransactGetItemsError) -> bool {
     let TransactGetItemsError::TransactionCanceledException(cancelled) = error else {
         return false;
     };
-    let codes = cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code());
-    let mut codes = codes.filter(|&code| code != "None").peekable();
-    let temporary = |code| {
-        matches!(code, "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded")
-    };
-    codes.peek().is_some() && codes.all(temporary)
+    are_temporary(&failed(cancelled.cancellation_reasons()))
 }

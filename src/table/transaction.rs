@@ -101,6 +101,19 @@ enum Answer {
     Fault,
 }
 
+/// The codes of the actions that a transaction was cancelled for.
+pub(super) fn failed(reasons: &[CancellationReason]) -> Vec<&str> {
+    reasons.iter().filter_map(|reason| reason.code()).filter(|&code| code != "None").collect()
+}
+
+/// Whether they are all of another transaction at an item, or of a throttle: to be tried again.
+pub(super) fn are_temporary(codes: &[&str]) -> bool {
+    let is_temporary = |&code: &&str| {
+        matches!(code, "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded")
+    };
+    !codes.is_empty() && codes.iter().all(is_temporary)
+}
+
 /// What to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
@@ -140,17 +153,10 @@ impl Answer {
     }
 
     fn of_reasons(reasons: &[CancellationReason]) -> Self {
-        let codes: Vec<&str> =
-            reasons.iter().filter_map(|reason| reason.code()).filter(|&c| c != "None").collect();
-        let is_conflict = |&code: &&str| {
-            matches!(
-                code,
-                "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded"
-            )
-        };
+        let codes = failed(reasons);
         if codes.contains(&"ConditionalCheckFailed") {
             Self::ConditionFailed
-        } else if !codes.is_empty() && codes.iter().all(is_conflict) {
+        } else if are_temporary(&codes) {
             Self::Conflict
         } else {
             Self::Fault
