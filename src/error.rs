@@ -184,6 +184,12 @@ impl Failure {
     pub fn new(doing: &'static str) -> Self {
         Self { doing, aws_code: None, source: None }
     }
+
+    /// One with a cause that is not of a service.
+    #[must_use]
+    pub fn caused(doing: &'static str, cause: impl Into<Cause>) -> Self {
+        Self { doing, aws_code: None, source: Some(cause.into()) }
+    }
 }
 
 impl Error {

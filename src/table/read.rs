@@ -1,5 +1,6 @@
 //! What a push reads: one consistent batch, and a transaction where items must be seen together.
 
+use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::operation::transact_get_items::TransactGetItemsError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Get, KeysAndAttributes, ReturnConsumedCapacity, TransactGetItem,
@@ -82,11 +83,8 @@ impl Table {
         let mut backoff = Backoff::default();
         loop {
             let request = KeysAndAttributes::builder().consistent_read(true).set_keys(Some(unread));
-            let request = request.build().map_err(|error| Failure {
-                doing: "building a read",
-                aws_code: None,
-                source: Some(error.into()),
-            })?;
+            let request =
+                request.build().map_err(|error| Failure::caused("building a read", error))?;
             let batch = self.client.batch_get_item().request_items(&self.name, request);
             let batch = batch.return_consumed_capacity(ReturnConsumedCapacity::Total).send();
             let answer = batch.await.map_err(|error| failure("reading the table", error))?;
@@ -156,13 +154,8 @@ impl Table {
             let get = Get::builder().table_name(&self.name).set_key(Some(key)).build()?;
             Ok(TransactGetItem::builder().get(get).build())
         });
-        let gets = gets.collect::<Result<Vec<_>, aws_sdk_dynamodb::error::BuildError>>().map_err(
-            |error| Failure {
-                doing: "building a read",
-                aws_code: None,
-                source: Some(error.into()),
-            },
-        )?;
+        let gets = gets.collect::<Result<Vec<_>, BuildError>>();
+        let gets = gets.map_err(|error| Failure::caused("building a read", error))?;
         let request = self
             .client
             .transact_get_items()

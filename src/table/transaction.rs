@@ -42,12 +42,11 @@ impl Table {
         token: String,
         log: &mut CallLog,
     ) -> Result<Outcome, Failure> {
-        let source =
-            |error: BuildError| Failure { doing, aws_code: None, source: Some(error.into()) };
+        let actions = actions.map_err(|error| Failure::caused(doing, error))?;
         let request = self
             .commits
             .transact_write_items()
-            .set_transact_items(Some(actions.map_err(source)?))
+            .set_transact_items(Some(actions))
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .client_request_token(token);
         let mut backoff = Backoff::default();
