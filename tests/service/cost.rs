@@ -1,7 +1,6 @@
 //! What a push costs: calls, sequential round trips and DynamoDB's units, by kind of push.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use local_aws::Fault;
 use serde_json::{Value, json};
@@ -162,11 +161,7 @@ async fn a_key_does_not_wait_for_the_layers() {
     // As slow as it takes: the layers are answered for once the key is there.
     service.faults.always("HeadObject", Fault::Hang);
     let push = service.put(request("app", &image("a"), Some("v1")));
-    let key = async {
-        while service.faults.count("GenerateDataKey") == 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
+    let key = service.sent("GenerateDataKey", 1);
     tokio::select! {
         answer = push => panic!("{} before the key was asked for", answer.status),
         () = key => assert_eq!(service.faults.count("TransactWriteItems"), 0),

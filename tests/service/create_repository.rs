@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use local_aws::Fault;
 use serde_json::{Value, json};
 
@@ -326,20 +325,12 @@ async fn a_creation_whose_answer_is_lost_is_recognised() {
     assert_eq!(service.stored().await.items.len(), 1);
 }
 
-fn repository_key(name: &str) -> Item {
-    let of = |text: String| AttributeValue::S(text);
-    let key = [("PK", of(format!("REPO#{ACCOUNT}#{name}"))), ("SK", of("#META".into()))];
-    key.map(|(name, value)| (name.to_owned(), value)).into()
-}
-
 /// A call whose first request is lost, and whose second leaves after `meanwhile`.
 async fn creation_with(service: &Service, first: Fault, meanwhile: impl Future) -> Answer {
     let second = Fault::Delay(Duration::from_millis(300));
     service.faults.script("TransactWriteItems", [Some(first), Some(second)]);
     let meanwhile = async {
-        while service.faults.count("TransactWriteItems") < 2 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        service.sent("TransactWriteItems", 2).await;
         meanwhile.await;
     };
     let body = json!({ "repositoryName": "app" });
@@ -381,9 +372,7 @@ async fn a_name_that_is_being_pushed_to_is_taken() {
     service.upload_layers_of("app", &image("a")).await;
     service.faults.conflicts(Duration::from_millis(200)..Duration::from_millis(300));
     let create = async {
-        while service.faults.count("TransactWriteItems") == 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        service.sent("TransactWriteItems", 1).await;
         service.call("CreateRepository", &json!({ "repositoryName": "app" })).await
     };
     let push = service.put(request("app", &image("a"), Some("v1")));

@@ -219,8 +219,7 @@ impl Service {
     }
 
     pub(crate) async fn repository_item(&self, name: &str) -> Item {
-        let key = [("PK", format!("REPO#{ACCOUNT}#{name}")), ("SK", "#META".into())];
-        self.item(key).await.expect("the repository is there")
+        self.item(repository_key(name)).await.expect("the repository is there")
     }
 
     pub(crate) async fn image_item(&self, repository: &str, digest: &str) -> Option<Item> {
@@ -237,15 +236,32 @@ impl Service {
 
     async fn inner_item(&self, repository: &str, sk: String) -> Option<Item> {
         let repo_id = s(&self.repository_item(repository).await, "repoId");
-        self.item([("PK", format!("R#{repo_id}")), ("SK", sk)]).await
+        self.item(key(format!("R#{repo_id}"), sk)).await
     }
 
-    async fn item(&self, key: [(&str, String); 2]) -> Option<Item> {
-        let mut get = self.dynamodb.get_item().table_name(&self.stack.options().table);
-        for (name, value) in key {
-            get = get.key(name, AttributeValue::S(value));
+    async fn item(&self, key: Item) -> Option<Item> {
+        let get = self.dynamodb.get_item().table_name(&self.stack.options().table);
+        get.set_key(Some(key)).consistent_read(true).send().await.unwrap().item
+    }
+
+    /// Puts an image's item alone, which is what an index needs, with so many bytes more in it.
+    pub(crate) async fn put_image_item(&self, repository: &str, digest: &str, filler: usize) {
+        let repo_id = s(&self.repository_item(repository).await, "repoId");
+        let zero = || AttributeValue::N("0".into());
+        let mut item = key(format!("R#{repo_id}"), format!("IMAGE#{digest}"));
+        item.extend([("tagCount".into(), zero()), ("refCount".into(), zero())]);
+        if filler > 0 {
+            item.insert("filler".into(), AttributeValue::S("x".repeat(filler)));
         }
-        get.consistent_read(true).send().await.unwrap().item
+        let put = self.dynamodb.put_item().table_name(&self.stack.options().table);
+        put.set_item(Some(item)).send().await.unwrap();
+    }
+
+    /// Waits until so many attempts of an operation have left.
+    pub(crate) async fn sent(&self, operation: &str, count: usize) {
+        while self.faults.count(operation) < count {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     /// Changes a repository's item, with a new `rev` as every writer of settings must.
@@ -259,8 +275,7 @@ impl Service {
         self.dynamodb
             .update_item()
             .table_name(&self.stack.options().table)
-            .key("PK", AttributeValue::S(format!("REPO#{ACCOUNT}#{name}")))
-            .key("SK", AttributeValue::S("#META".into()))
+            .set_key(Some(repository_key(name)))
             .update_expression("SET #attribute = :value, rev = :rev")
             .expression_attribute_names("#attribute", attribute)
             .expression_attribute_values(":value", value)
@@ -277,6 +292,15 @@ impl Service {
 }
 
 /// What a push leaves behind, but for ids, times and bodies, which differ from push to push.
+fn key(pk: String, sk: String) -> Item {
+    [("PK", pk), ("SK", sk)].map(|(name, value)| (name.to_owned(), AttributeValue::S(value))).into()
+}
+
+/// The key of a repository of [`ACCOUNT`].
+pub(crate) fn repository_key(name: &str) -> Item {
+    key(format!("REPO#{ACCOUNT}#{name}"), "#META".into())
+}
+
 pub(crate) fn lasting(items: Vec<Item>) -> Vec<Item> {
     let random = ["putId", "at", "pushedAt", "body", "bodyKey"];
     let lasting = |item: Item| item.into_iter().filter(|(name, _)| !random.contains(&&**name));

@@ -35,19 +35,10 @@ async fn references(service: &Service, manifest: &str) -> usize {
 #[tokio::test]
 async fn what_a_batch_leaves_out_is_asked_for_again() {
     let service = Service::start().await;
-    let within = format!("R#{}", s(&service.repository_item("app").await, "repoId"));
     let children: Vec<String> = (0..45).map(|n| format!("child {n}")).collect();
     for child in &children {
-        let put = service.dynamodb.put_item().table_name(&service.stack.options().table);
-        put.item("PK", AttributeValue::S(within.clone()))
-            .item("SK", AttributeValue::S(format!("IMAGE#{}", sha256(child))))
-            .item("tagCount", AttributeValue::N("0".into()))
-            .item("refCount", AttributeValue::N("0".into()))
-            // An answer has 16 MB at most.
-            .item("filler", AttributeValue::S("x".repeat(390_000)))
-            .send()
-            .await
-            .unwrap();
+        // An answer has 16 MB at most.
+        service.put_image_item("app", &sha256(child), 390_000).await;
     }
     let answer = service.put(request("app", &of(&children), Some("v1"))).await;
     assert_eq!(answer.status, 200, "{}", answer.text);

@@ -3,11 +3,10 @@
 use std::cell::RefCell;
 use std::io::Write;
 use std::sync::Once;
-
-use lambda_runtime::tracing::subscriber;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use lambda_runtime::tracing::subscriber;
 use local_aws::Fault;
 use serde_json::{Value, json};
 

@@ -30,6 +30,7 @@ mod outcomes;
 mod parameters;
 mod push_events;
 mod races;
+mod real_manifests;
 mod retries;
 mod sweeper;
 mod wire;

@@ -20,9 +20,7 @@ async fn put_meanwhile(
     let already = service.faults.count(operation);
     let put = service.put(body);
     let meanwhile = async {
-        while service.faults.count(operation) == already {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        service.sent(operation, already + 1).await;
         meanwhile.await;
     };
     futures_util::future::join(put, meanwhile).await.0
@@ -158,11 +156,7 @@ impl BigIndex {
     }
 
     async fn store(&self, service: &Service, child: usize) {
-        let put = service.dynamodb.put_item().table_name(&service.stack.options().table);
-        let [pk, sk] = self.key(child);
-        let zero = || AttributeValue::N("0".into());
-        let put = put.item(pk.0, pk.1).item(sk.0, sk.1).item("tagCount", zero());
-        put.item("refCount", zero()).send().await.unwrap();
+        service.put_image_item("app", &sha256(&self.children[child]), 0).await;
     }
 
     async fn delete(&self, service: &Service, child: usize) {
@@ -219,9 +213,7 @@ async fn a_child_comes_and_another_goes(limit: u64) {
     service.faults.script("TransactGetItems", [Some(Fault::Delay(Duration::from_secs(1)))]);
     let put = service.put(index.request());
     let meanwhile = async {
-        while service.faults.count("TransactGetItems") < already + 2 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        service.sent("TransactGetItems", already + 2).await;
         swap.await;
     };
     let answer = futures_util::future::join(put, meanwhile).await.0;
@@ -233,22 +225,15 @@ async fn a_child_comes_and_another_goes(limit: u64) {
 #[tokio::test]
 async fn children_that_come_before_the_confirmation_are_not_missing() {
     let service = Service::start().await;
-    let index = BigIndex::of(&service, 120).await;
+    // One more than the confirmation can see.
+    let index = BigIndex::of(&service, 98).await;
+    // The first transaction reads the children, the second confirms.
+    service.faults.script("TransactGetItems", [None, Some(Fault::Delay(Duration::from_secs(1)))]);
     let store = async {
-        for child in 0..120 {
-            index.store(&service, child).await;
-        }
+        service.sent("TransactGetItems", 2).await;
+        join_all((0..98).map(|child| index.store(&service, child))).await;
     };
-    // Two transactions read the children; the third confirms.
-    service.faults.script("TransactGetItems", [None, None]);
-    let read = async {
-        while service.faults.count("TransactGetItems") < 3 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        store.await;
-    };
-    service.faults.script("TransactGetItems", [Some(Fault::Delay(Duration::from_secs(1)))]);
-    let answer = futures_util::future::join(service.put(index.request()), read).await.0;
+    let answer = futures_util::future::join(service.put(index.request()), store).await.0;
     assert_eq!(answer.status, 200, "{}", answer.text);
 }
 
