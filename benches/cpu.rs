@@ -24,12 +24,12 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::process::{Command, ExitCode};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use aws_lambda_events::apigw::ApiGatewayProxyRequest;
-use ecr_put_image::gateway::{receive, response};
-use ecr_put_image::names::Digest;
-use ecr_put_image::put_image::{ACTION, input::Input, push};
+use ecr_registry::Config;
+use ecr_registry::names::Digest;
+use ecr_registry::repository::Quotas;
 use serde::{Deserialize, Serialize};
 use serde_json::ser::PrettyFormatter;
 use serde_json::{Serializer, Value, json};
@@ -150,18 +150,15 @@ fn instructions(part: &str, shape: usize) -> f64 {
     count
 }
 
-/// The service without its calls, as `gateway::handle` and `put_image` do it in turn.
+/// The service without its calls.
 fn handler(event: &[u8]) -> Vec<u8> {
-    let request: ApiGatewayProxyRequest = serde_json::from_slice(event).unwrap();
-    let mut received = receive(request, None);
-    let (_, body) = received.asked.unwrap();
-    let input = Input::parse(&body).unwrap();
-    drop(body);
-    let (registry, name) = (input.registry_id.clone(), input.repository_name.clone());
-    let (repository, _) = received.call.addressee(ACTION, registry, name, "us-west-2").unwrap();
-    let push = push::Push::new(input, repository, LAYER_LIMIT, received.call.answer_limit).unwrap();
-    let response = response(200, &received.request_id, None, push.answer);
-    serde_json::to_vec(&response).unwrap()
+    static CONFIG: LazyLock<Config> = LazyLock::new(|| {
+        let required = ["AWS_REGION", "TABLE_NAME", "LAYER_BUCKET", "MANIFEST_BUCKET"];
+        let config = Config::read(|name| required.contains(&name).then(|| "us-west-2".to_owned()));
+        let quotas = Quotas { layers_per_image: LAYER_LIMIT, ..Quotas::default() };
+        Config { quotas, ..config.unwrap() }
+    });
+    ecr_registry::push_without_calls(event, &CONFIG).unwrap()
 }
 
 /// The six passes, and nothing else.

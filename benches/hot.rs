@@ -15,10 +15,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecr_put_image::App;
-use ecr_put_image::config::Config;
-use ecr_put_image::gateway::{Event, handle_event};
-use ecr_put_image::names::Digest;
+use ecr_registry::App;
+use ecr_registry::Config;
+use ecr_registry::names::Digest;
 use lambda_runtime::{Context, LambdaEvent};
 use local_aws::{Faults, Options, Stack};
 use serde_json::{Value, json};
@@ -103,28 +102,9 @@ fn push(n: u32, copies: u32) -> Value {
     })
 }
 
-/// The status of the answer.
-async fn call(app: &App, action: &str, body: Value) -> i64 {
-    let event = json!({
-        "resource": "/",
-        "path": "/",
-        "httpMethod": "POST",
-        "multiValueHeaders": {},
-        "isBase64Encoded": false,
-        "headers": {
-            "Content-Type": "application/x-amz-json-1.1",
-            "X-Amz-Target": format!("AmazonEC2ContainerRegistry_V20150921.{action}"),
-        },
-        "requestContext": {
-            "httpMethod": "POST",
-            "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
-            "identity": {
-                "accountId": "012345678910", "userArn": "arn:aws:iam::012345678910:user/load",
-            },
-        },
-        "body": body.to_string(),
-    });
-    let event: Event = serde_json::from_value(event).unwrap();
-    let answer = handle_event(app, LambdaEvent::new(event, Context::default())).await;
-    answer.expect("an answer").status_code
+/// The status of the response.
+async fn call(app: &App, action: &str, body: Value) -> Value {
+    let event = testing::event(action, testing::ACCOUNT, &body.to_string());
+    let response = local::invoke(app, LambdaEvent::new(event, Context::default())).await;
+    response["statusCode"].clone()
 }

@@ -1,13 +1,14 @@
 //! The environment, read once.
 
-use crate::names::RegistryId;
-use crate::repository::Quotas;
+use crate::ecr::names::RegistryId;
+use crate::ecr::partition::Region;
+use crate::ecr::repository::Quotas;
 
-/// All that an operator sets. The SDK reads its own variables, `AWS_ENDPOINT_URL_*` among them.
+/// What an operator sets. The SDK reads its own variables, such as `AWS_ENDPOINT_URL_*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// `AWS_REGION`: Lambda sets it.
-    pub region: String,
+    pub region: Region,
     /// `TABLE_NAME`.
     pub table: String,
     /// `LAYER_BUCKET`.
@@ -22,13 +23,13 @@ pub struct Config {
     pub quotas: Quotas,
 }
 
-/// Everything that is wrong with the environment, in one line.
+/// All faults of the environment, in one line.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("bad configuration: {}", .0.join("; "))]
 pub struct ConfigError(Vec<String>);
 
 impl Config {
-    /// Reads the configuration through `variable`, the environment's look-up. An empty variable
+    /// Reads the configuration through `variable`, which looks up the environment. An empty variable
     /// counts as unset.
     ///
     /// # Errors
@@ -37,7 +38,7 @@ impl Config {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let mut faults = Vec::new();
         let mut required = |name| required(&variable, name, &mut faults);
-        let region = required("AWS_REGION");
+        let region = Region::new(required("AWS_REGION"));
         let table = required("TABLE_NAME");
         let layer_bucket = required("LAYER_BUCKET");
         let manifest_bucket = required("MANIFEST_BUCKET");
@@ -81,7 +82,7 @@ impl Config {
     }
 }
 
-/// What the sweeper is told: `TABLE_NAME` and `MANIFEST_BUCKET`, as in [`Config`].
+/// The sweeper's part of [`Config`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SweeperConfig {
     /// `TABLE_NAME`.
@@ -152,7 +153,7 @@ mod tests {
             ("LAYERS_PER_IMAGE", "3"),
         ]);
         let config = config.unwrap();
-        assert_eq!(config.region, "us-west-2");
+        assert_eq!(config.region.name(), "us-west-2");
         assert_eq!(config.table, "ecr");
         assert_eq!(config.layer_bucket, "layers");
         assert_eq!(config.manifest_bucket, "manifests");

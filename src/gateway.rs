@@ -1,255 +1,159 @@
-//! API Gateway's REST event (payload version 1) ⇄ an action and its answer. The only file that
-//! knows API Gateway.
+//! API Gateway's event ⇄ a call and its body, a result ⇄ HTTP. The only code that knows Lambda's
+//! payloads: 1.0 of REST APIs and load balancers, 2.0 of HTTP APIs and function URLs.
 //!
-//! Every failure becomes an HTTP answer here. An error returned to Lambda would reach the client as
+//! Every failure becomes an HTTP response here. An error returned to Lambda would reach the client as
 //! API Gateway's own 502, which no ECR client can read.
+
+mod event;
+mod response;
 
 use std::convert::Infallible;
 use std::time::Duration;
 
-use aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayProxyResponse};
-use aws_lambda_events::encodings::Body;
-use aws_lambda_events::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use lambda_runtime::LambdaEvent;
-use serde::{Deserialize, Deserializer};
-use serde_json::json;
 use tokio::time::{Instant, timeout_at};
-use uuid::Uuid;
 
-use crate::App;
-use crate::access::Caller;
-use crate::call::{Call, CallLog};
+use crate::actions::{Action, Rights, put_image};
+use crate::api::call::{Call, MAX_RESPONSE};
+use crate::api::error::Error;
+use crate::api::log::{CallLog, Ended};
+use crate::app::App;
 use crate::clock::{since_1970, time_left};
-use crate::create_repository::create_repository;
-use crate::error::{Error, Failure};
-use crate::names::RegistryId;
-use crate::put_image::put_image;
+use crate::config::Config;
+use crate::ecr::names::RegistryId;
+use crate::ecr::policy::Caller;
+use crate::failure::Failure;
 
-const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
-
-/// Lambda's bound on a synchronous answer, in bytes: 6 MiB and a hundred, as its runtime says when it
-/// refuses one.
-const MAX_PAYLOAD: usize = 6_291_556;
+pub use event::Event;
+use event::{Identity, Request};
+use response::Payload;
+pub use response::Response;
 
 /// The longest that a call may take. The function's time-out is 28 s, and API Gateway's 29.
 const SOFT_DEADLINE: Duration = Duration::from_secs(24);
 
-/// The actions of the ECR API that this function serves.
-#[derive(Debug, Clone, Copy)]
-pub enum Action {
-    /// Makes a repository.
-    CreateRepository,
-    /// Stores an image.
-    PutImage,
-}
-
-impl Action {
-    /// `POST /` with the action's name in `X-Amz-Target`; the Content-Type is not looked at.
-    fn of(request: &ApiGatewayProxyRequest) -> Option<Self> {
-        if request.http_method != Method::POST || request.path.as_deref() != Some("/") {
-            return None;
-        }
-        let target = |headers: &HeaderMap| headers.get("x-amz-target").cloned();
-        let target = target(&request.headers).or_else(|| target(&request.multi_value_headers))?;
-        match target.to_str().ok()?.strip_prefix("AmazonEC2ContainerRegistry_V20150921.")? {
-            "CreateRepository" => Some(Self::CreateRepository),
-            "PutImage" => Some(Self::PutImage),
-            _ => None,
-        }
-    }
-
-    async fn run(self, app: &App, call: &mut Call, body: String) -> Result<String, Error> {
-        match self {
-            Self::CreateRepository => {
-                call.log.action = Some("CreateRepository");
-                create_repository(app, call, body).await
-            }
-            Self::PutImage => {
-                call.log.action = Some("PutImage");
-                put_image(app, call, body).await
-            }
-        }
-    }
-}
-
-/// A request that came in.
-#[derive(Debug)]
-pub struct Received {
-    /// The id that its answer carries.
-    pub request_id: String,
-    /// Its call.
-    pub call: Call,
-    /// What it asks for, and with which body.
-    pub asked: Result<(Action, String), Error>,
-}
-
-/// Reads a request as far as every action's is the same. `default` is the registry of a caller that
-/// has none.
-#[must_use]
-pub fn receive(mut request: ApiGatewayProxyRequest, default: Option<&RegistryId>) -> Received {
-    let request_id = request_id(request.request_context.request_id.take());
-    let call = Call {
-        caller: caller(&mut request, default),
-        answer_limit: MAX_PAYLOAD.saturating_sub(envelope_len(&request_id)),
-        began_at: u64::try_from(since_1970().as_millis()).unwrap_or(u64::MAX),
-        log: CallLog::default(),
-    };
-    let action = Action::of(&request).ok_or(Error::UnknownOperation);
-    let asked = action.and_then(|action| Ok((action, body(request)?)));
-    Received { request_id, call, asked }
-}
-
-/// Answers one request.
+/// Handles one event.
 ///
 /// # Errors
-/// None: a failure is an answer too.
+/// None: every failure is a response, too.
 pub async fn handle(
     app: &App,
-    event: LambdaEvent<ApiGatewayProxyRequest>,
-) -> Result<ApiGatewayProxyResponse, Infallible> {
+    LambdaEvent { payload: event, context }: LambdaEvent<Event>,
+) -> Result<Response, Infallible> {
     let began = Instant::now();
-    let LambdaEvent { payload: request, context } = event;
-    let Received { request_id, mut call, asked } =
-        receive(request, app.config.default_registry.as_ref());
-
-    let result = match asked {
+    let mut received = receive(event, &app.config);
+    let result = match received.asked {
         Err(error) => Err(error),
         Ok((action, body)) => {
+            let call = &mut received.call;
             let now = Duration::from_millis(call.began_at);
             let deadline = began + time_left(context.deadline, now, SOFT_DEADLINE);
-            let answer = timeout_at(deadline, action.run(app, &mut call, body)).await;
-            answer.unwrap_or_else(|_| Err(Failure::new("answering before the deadline").into()))
+            let response = timeout_at(deadline, (action.run)(app, call, body)).await;
+            response.unwrap_or_else(|_| Err(Failure::new("responding before the deadline").into()))
         }
     };
-    call.report(&request_id, &context.request_id, result.as_ref().err(), began.elapsed());
+    let Received { request_id, payload, call, .. } = received;
+    call.log.write(&Ended {
+        request_id: &request_id,
+        lambda_request_id: &context.request_id,
+        caller: call.caller.as_ref(),
+        action: (!call.action.is_empty()).then_some(call.action),
+        error: result.as_ref().err(),
+        total: began.elapsed(),
+    });
     Ok(match result {
-        Ok(body) => response(200, &request_id, None, body),
-        Err(error) => refusal(&request_id, &error),
+        Ok(body) => Response::success(payload, &request_id, body),
+        Err(error) => Response::error(payload, &request_id, &error),
     })
 }
 
-/// An event as Lambda delivers it: a request, or something else that somebody invoked the function
-/// with (or a header that HTTP has no room for).
-///
-/// Reading it cannot fail, for a failure would be answered by Lambda instead of by us. Why it is no
-/// request is dropped: serde's message quotes what it met, up to the whole event.
-#[derive(Debug)]
-pub struct Event(Option<ApiGatewayProxyRequest>);
-
-impl<'de> Deserialize<'de> for Event {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self(ApiGatewayProxyRequest::deserialize(deserializer).ok()))
-    }
+/// What a successful push does by itself, without calls to services: the event's bytes in, the
+/// response's out. For `benches/cpu.rs`.
+#[doc(hidden)]
+pub fn push_without_calls(event: &[u8], config: &Config) -> Option<Vec<u8>> {
+    let Received { request_id, payload, mut call, asked } =
+        receive(serde_json::from_slice(event).ok()?, config);
+    let (_, body) = asked.ok()?;
+    let push = put_image::parse(&mut call, body, &config.quotas).ok()?.1.ok()?;
+    let media_type = push.manifest.media_type;
+    let response = Response::success(payload, &request_id, push.into_response(media_type));
+    serde_json::to_vec(&response).ok()
 }
 
-/// Answers one event.
-///
-/// # Errors
-/// None, as [`handle`].
-pub async fn handle_event(
-    app: &App,
-    LambdaEvent { payload: Event(event), context }: LambdaEvent<Event>,
-) -> Result<ApiGatewayProxyResponse, Infallible> {
-    let Some(request) = event else {
-        let request_id = request_id(None);
-        let lambda_request_id = context.request_id;
-        tracing::info!(request_id, lambda_request_id, "the event is not a REST request");
-        return Ok(refusal(&request_id, &Error::Serialization("the event is not a REST request")));
+/// A request, as far as reading it is the same for every action.
+struct Received {
+    request_id: String,
+    payload: Payload,
+    call: Call,
+    /// The action that is asked for, and the body.
+    asked: Result<(&'static Action, String), Error>,
+}
+
+fn receive(Event(request): Event, config: &Config) -> Received {
+    let request = request.unwrap_or_default();
+    let (request_id, payload) = (request.request_id(), request.payload());
+    let envelope = Response::envelope_len(payload, &request_id);
+    let action = action(&request);
+    let call = Call {
+        action: action.as_ref().map_or("", |(action, _)| action.name),
+        caller: caller(&request.identity(), config.default_registry.as_ref()),
+        region: config.region.clone(),
+        response_limit: MAX_RESPONSE.saturating_sub(envelope),
+        began_at: u64::try_from(since_1970().as_millis()).unwrap_or(u64::MAX),
+        log: CallLog::default(),
     };
-    handle(app, LambdaEvent::new(request, context)).await
+    let asked = action.and_then(|(action, rights)| {
+        if action.rights > rights {
+            return Err(call.denied("*".to_owned(), "identity"));
+        }
+        Ok((action, body(request)?))
+    });
+    Received { request_id, payload, call, asked }
 }
 
-/// API Gateway's, so that its logs and ours tell of the same request; a new one where there is none
-/// that a header can carry.
-fn request_id(given: Option<String>) -> String {
-    given
-        .filter(|id| !id.is_empty() && HeaderValue::from_str(id).is_ok())
-        .unwrap_or_else(|| Uuid::new_v4().to_string())
+/// `POST` to one of the API's resources, with the action's name in `X-Amz-Target`; the Content-Type
+/// is not checked. The rights are the resource's.
+fn action(request: &Request) -> Result<(&'static Action, Rights), Error> {
+    let method = request.method().map_err(Error::NoRequest)?;
+    let resource = request.resource().map_err(Error::NoRequest)?;
+    if method != "POST" {
+        return Err(Error::UnknownOperation);
+    }
+    let rights = Rights::of_resource(resource).ok_or(Error::UnknownOperation)?;
+    let action = request.target().and_then(Action::of_target).ok_or(Error::UnknownOperation)?;
+    Ok((action, rights))
 }
 
-/// Who signed the request. Not `requestContext.accountId`: that is the API's owner.
-fn caller(request: &mut ApiGatewayProxyRequest, default: Option<&RegistryId>) -> Option<Caller> {
-    let identity = &mut request.request_context.identity;
-    let signed = identity.account_id.take().and_then(|id| RegistryId::parse(id).ok());
-    let account = signed.or_else(|| default.cloned())?;
-    let root = || format!("arn:aws:iam::{account}:root");
-    let arn = identity.user_arn.take().filter(|arn| !arn.is_empty()).unwrap_or_else(root);
-    Some(Caller { account, arn })
+/// The account that signed the request; the configured one where the event names none. An account id
+/// that is malformed is nobody's.
+fn caller(identity: &Identity<'_>, default: Option<&RegistryId>) -> Option<Caller> {
+    let account = match identity.account_id {
+        Some(id) => RegistryId::parse(id.to_owned()).ok(),
+        None => default.cloned(),
+    };
+    Some(Caller {
+        account: account?,
+        arn: identity.user_arn.map(str::to_owned),
+        organization: identity.organization.map(str::to_owned),
+        source_ip: identity.source_ip.and_then(|address| address.parse().ok()),
+    })
 }
 
-fn body(request: ApiGatewayProxyRequest) -> Result<String, Error> {
-    let text = request.body.unwrap_or_default();
-    if !request.is_base64_encoded {
+fn body(request: Request) -> Result<String, Error> {
+    let (text, is_base64) = request.into_body();
+    if !is_base64 {
         return Ok(text);
     }
-    let bytes = BASE64_STANDARD.decode(text).ok();
-    bytes
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or(Error::Serialization("it is not UTF-8 in Base64"))
-}
-
-fn refusal(request_id: &str, error: &Error) -> ApiGatewayProxyResponse {
-    let message = match error {
-        Error::Server(_) => format!("{error} Request id: {request_id}"),
-        _ => error.to_string(),
-    };
-    let code = error.code();
-    let body = match error {
-        Error::Kms { kms_error, .. } => {
-            json!({ "__type": code, "message": message, "kmsError": kms_error })
-        }
-        _ => json!({ "__type": code, "message": message }),
-    };
-    // The body's `__type` is for botocore, the header for the Rust and JavaScript SDKs.
-    response(error.status(), request_id, Some(code), body.to_string())
-}
-
-/// The answer that API Gateway gives the client.
-#[must_use]
-pub fn response(
-    status: u16,
-    request_id: &str,
-    error_type: Option<&'static str>,
-    body: String,
-) -> ApiGatewayProxyResponse {
-    let mut headers = HeaderMap::new();
-    let mut set = |name, value| headers.insert(HeaderName::from_static(name), value);
-    set("content-type", HeaderValue::from_static(CONTENT_TYPE));
-    // `request_id` is made of what a header can carry.
-    if let Ok(request_id) = HeaderValue::from_str(request_id) {
-        set("x-amzn-requestid", request_id);
-    }
-    if let Some(error_type) = error_type {
-        set("x-amzn-errortype", HeaderValue::from_static(error_type));
-    }
-    let mut response = ApiGatewayProxyResponse::default();
-    response.status_code = status.into();
-    response.headers = headers;
-    response.body = Some(Body::Text(body));
-    response
-}
-
-/// How many bytes of Lambda's answer a success takes around its body.
-fn envelope_len(request_id: &str) -> usize {
-    let empty = response(200, request_id, None, String::new());
-    // Headers of visible ASCII and an empty text always serialise.
-    serde_json::to_vec(&empty).map_or(0, |json| json.len() - r#""""#.len())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn the_envelope_is_what_surrounds_the_body(id in "[!-~]{1,60}", text in "\\PC{0,60}") {
-            let body = json!({ "image": text }).to_string();
-            let escaped = serde_json::to_string(&body).unwrap().len();
-            let whole = serde_json::to_string(&response(200, &id, None, body)).unwrap().len();
-            prop_assert_eq!(envelope_len(&id) + escaped, whole);
-        }
-    }
+    let bytes = BASE64_STANDARD.decode(text);
+    let bytes = bytes.map_err(|_| Error::Serialization("it did not arrive as valid Base64"))?;
+    String::from_utf8(bytes).map_err(|error| {
+        // RFC 1952, section 2.3.1.
+        Error::Serialization(if error.as_bytes().starts_with(&[0x1f, 0x8b]) {
+            "it is compressed with gzip, which is not supported"
+        } else {
+            "it is not UTF-8 text"
+        })
+    })
 }

@@ -1,4 +1,4 @@
-//! JSON from clients, read strictly.
+//! Types that read JSON more strictly than `derive(Deserialize)` does by itself.
 
 use std::marker::PhantomData;
 
@@ -6,51 +6,10 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::error::Error;
-use crate::names::{Constraint, NOT_NULL};
-
-/// Reads a request body's members.
-///
-/// # Errors
-/// `SerializationException` where it is not one JSON object of their types.
-pub fn members<'de, T: Deserialize<'de>>(body: &'de str) -> Result<T, Error> {
-    serde_json::from_str::<Object<T>>(body).map(|Object(members)| members).map_err(|error| {
-        let why = match error.classify() {
-            serde_json::error::Category::Data => "a member is named twice or has another type",
-            _ => "it is not one JSON object",
-        };
-        Error::Serialization(why)
-    })
-}
-
-/// A member that must be there.
-///
-/// # Errors
-/// `InvalidParameterException` where it is absent or does not parse.
-pub fn required<T>(
-    parameter: &'static str,
-    value: Option<String>,
-    parse: impl FnOnce(String) -> Result<T, Constraint>,
-) -> Result<T, Error> {
-    value.ok_or(NOT_NULL).and_then(parse).map_err(|unmet| Error::invalid(parameter, unmet))
-}
-
-/// A member that may be there.
-///
-/// # Errors
-/// `InvalidParameterException` where it does not parse.
-pub fn optional<T>(
-    parameter: &'static str,
-    value: Option<String>,
-    parse: impl FnOnce(String) -> Result<T, Constraint>,
-) -> Result<Option<T>, Error> {
-    value.map(parse).transpose().map_err(|unmet| Error::invalid(parameter, unmet))
-}
-
 /// A struct that only a JSON object can fill.
 ///
-/// `derive(Deserialize)` alone would also take an array of the members' values in order, which no
-/// client means and no other implementation of these formats reads.
+/// `derive(Deserialize)` alone would also accept an array of the members' values in order, which no
+/// client means and no other implementation of these formats accepts.
 #[derive(Debug)]
 pub struct Object<T>(pub T);
 
@@ -74,8 +33,8 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
     }
 }
 
-/// A JSON array of any length, of which all elements are read and the first `N` kept: who may send no
-/// more than some gains nothing in memory by sending more.
+/// A JSON array of any length, all of whose elements are read. Keeps at most `N` elements, so that a
+/// longer array costs no memory.
 #[derive(Debug)]
 pub struct AtMost<const N: usize, T>(pub Vec<T>);
 

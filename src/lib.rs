@@ -1,72 +1,65 @@
-//! The PutImage action of Amazon ECR as an AWS Lambda function on DynamoDB, S3 and KMS.
+//! A container registry with the API of Amazon ECR, as an AWS Lambda function on DynamoDB, S3 and KMS.
 //!
-//! A request's way, and where each step lives:
+//! The way of a request through the code:
 //!
-//! 1. [`gateway`]: API Gateway's event → an action; its answer → HTTP. Who calls, until when.
-//! 2. [`put_image`]: the operation as a story. [`put_image::input`] reads the request,
-//!    [`put_image::push`] the manifest in it ([`manifest`], [`names`]), [`put_image::decision`]
-//!    holds it against what is stored ([`repository`], [`access`]).
-//!    [`create_repository`] is its smaller sister.
-//! 3. [`table`] reads and commits in DynamoDB; [`layers`] looks for layers and [`bodies`] keeps
-//!    large manifests in S3; [`data_key`] has KMS give the keys that encrypt.
-//! 4. [`error`]: what the API answers when it does not do what was asked; [`call`]: what the log
-//!    says.
+//! 1. `gateway` turns an API Gateway event into a call and its body, and the result into HTTP.
+//! 2. `actions` is the table of the API's actions. Each has a file of its own, which reads like the
+//!    API's documentation: parse, find the repository, check access, act.
+//! 3. `api` is what all actions share: the call and its log event, the exceptions, request members.
+//! 4. `ecr` has the rules of the domain: names, manifests, settings, policies. No SDK, no clock.
+//! 5. `stores` is DynamoDB, S3 and KMS.
 //!
-//! Beside it stands [`sweeper`], a function of its own: it deletes the bodies that no image refers to.
+//! `sweeper` is a second function, which deletes manifest bodies that no image refers to.
 //!
-//! The parts of step 2 and [`error`] are the core: no SDK, no clock, no environment. `docs/SEMANTICS.md`
-//! says what the whole promises, `docs/PROTOCOL.md` how the commit keeps it.
+//! ARCHITECTURE.md has the map of the whole repository, `docs/SEMANTICS.md` what the service promises
+//! and `docs/PROTOCOL.md` how the commit keeps it. What is public here is for the two binaries, tests,
+//! benchmarks and fuzz targets.
 
-pub mod access;
-pub mod backoff;
-pub mod bodies;
-pub mod call;
-pub mod clock;
-pub mod config;
-pub mod create_repository;
-pub mod data_key;
-pub mod error;
-pub mod gateway;
-pub mod json;
-pub mod layers;
-pub mod manifest;
-pub mod names;
-pub mod put_image;
-pub mod repository;
-pub mod sdk;
-pub mod sweeper;
-pub mod table;
+mod actions;
+mod app;
+mod background;
+mod clock;
+mod config;
+mod failure;
+mod gateway;
+mod json;
+mod retry;
+mod sweeper;
 
-use aws_config::SdkConfig;
-
-use crate::bodies::Bodies;
-use crate::config::Config;
-use crate::data_key::DataKeys;
-use crate::layers::Layers;
-use crate::table::Table;
-
-pub use crate::gateway::handle;
-
-/// The service: its configuration and its four ways out.
-#[derive(Debug)]
-pub struct App {
-    config: Config,
-    table: Table,
-    layers: Layers,
-    bodies: Bodies,
-    data_keys: DataKeys,
+mod api {
+    pub(crate) mod call;
+    pub(crate) mod error;
+    pub(crate) mod log;
+    pub(crate) mod members;
 }
 
-impl App {
-    /// The service in the account and region that `aws` names. Makes no call.
-    #[must_use]
-    pub fn new(config: Config, aws: &SdkConfig) -> Self {
-        Self {
-            table: Table::new(aws, config.table.clone()),
-            layers: Layers::new(aws, config.layer_bucket.clone()),
-            bodies: Bodies::new(aws, config.manifest_bucket.clone()),
-            data_keys: DataKeys::new(aws),
-            config,
-        }
-    }
+mod ecr {
+    pub mod manifest;
+    pub mod mutability;
+    pub mod names;
+    pub mod partition;
+    pub mod policy;
+    pub mod repository;
 }
+
+mod stores {
+    pub(crate) mod kms;
+    pub(crate) mod layers;
+    pub(crate) mod manifests;
+    pub(crate) mod repo_ids;
+    pub(crate) mod sdk;
+    pub(crate) mod seal;
+    pub(crate) mod table;
+}
+
+pub use actions::put_image::body::INLINE_BYTES;
+pub use app::App;
+pub use clock::{since_1970, time_left};
+pub use config::{Config, ConfigError, SweeperConfig};
+pub use ecr::{manifest, mutability, names, partition, policy, repository};
+pub use failure::Failure;
+pub use gateway::{Event, Response, handle, push_without_calls};
+pub use stores::layers::object_key as layer_key;
+pub use stores::sdk::from_environment as aws_from_environment;
+pub use stores::table::items;
+pub use sweeper::{SWEPT_AFTER, Sweeper, Swept};

@@ -2,9 +2,7 @@
 
 use std::process::ExitCode;
 
-use ecr_put_image::config::Config;
-use ecr_put_image::gateway::{Event, handle_event};
-use ecr_put_image::{App, sdk};
+use ecr_registry::{App, Config, Event, aws_from_environment, handle};
 use lambda_runtime::{LambdaEvent, service_fn, tracing};
 
 #[tokio::main(flavor = "current_thread")]
@@ -21,9 +19,9 @@ async fn main() -> ExitCode {
     if let Some(registry) = &config.default_registry {
         tracing::warn!(%registry, "DEFAULT_REGISTRY_ID is set: unsigned requests count as its own");
     }
-    let aws = sdk::from_environment().await;
+    let aws = aws_from_environment().await;
     let app = App::new(config, &aws);
-    let handler = service_fn(|event: LambdaEvent<Event>| handle_event(&app, event));
+    let handler = service_fn(|event: LambdaEvent<Event>| handle(&app, event));
     match lambda_runtime::run(handler).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -19,10 +19,11 @@ use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
-use crate::bodies::{self, Bodies, StoredBody};
 use crate::config::SweeperConfig;
-use crate::error::{Failure, causes};
-use crate::table::Table;
+use crate::failure::{Failure, causes};
+use crate::stores::manifests::{self, Manifests, StoredBody};
+use crate::stores::table::items::{body_key_from_item, image_key};
+use crate::stores::table::{Table, Usage};
 
 /// How old a body must be.
 pub const SWEPT_AFTER: Duration = Duration::from_hours(24);
@@ -34,7 +35,7 @@ const AT_ONCE: usize = 32;
 #[derive(Debug)]
 pub struct Sweeper {
     table: Table,
-    bodies: Bodies,
+    manifests: Manifests,
 }
 
 /// What a run did, for the log and as the function's answer.
@@ -69,7 +70,7 @@ impl Sweeper {
     pub fn new(config: SweeperConfig, aws: &SdkConfig) -> Self {
         Self {
             table: Table::new(aws, config.table),
-            bodies: Bodies::new(aws, config.manifest_bucket),
+            manifests: Manifests::new(aws, config.manifest_bucket),
         }
     }
 
@@ -85,7 +86,7 @@ impl Sweeper {
     pub async fn sweep(&self, before: Duration, deadline: Instant) -> Result<Swept, Failure> {
         let began = Instant::now();
         let mut run = Run::default();
-        let start = format!("{}{}", bodies::PREFIX, Uuid::new_v4());
+        let start = format!("{}{}", manifests::PREFIX, Uuid::new_v4());
         let round = async {
             self.sweep_between(&start, None, before, &mut run).await
                 && self.sweep_between("", Some(&start), before, &mut run).await
@@ -106,7 +107,7 @@ impl Sweeper {
     ) -> bool {
         let mut after = after.to_owned();
         loop {
-            let mut page = match self.bodies.list(&after).await {
+            let mut page = match self.manifests.list(&after).await {
                 Ok(page) => page,
                 Err(failure) => {
                     run.fail(failure);
@@ -125,16 +126,19 @@ impl Sweeper {
     }
 
     async fn look_at(&self, body: &StoredBody, before: Duration) -> Result<Fate, Failure> {
-        let Some((repo_id, digest)) = bodies::image_of(&body.key) else {
+        let Some((repo_id, digest)) = manifests::image_of(&body.key) else {
             return Ok(Fate::Foreign);
         };
         if body.written >= before {
             return Ok(Fate::Young);
         }
-        if self.table.body_key(repo_id, &digest).await?.is_some_and(|key| key == body.key) {
+        let usage = &mut Usage::default();
+        let image = self.table.get("reading an image", image_key(repo_id, &digest), usage).await?;
+        let body_key = image.map(body_key_from_item).transpose()?.flatten();
+        if body_key.is_some_and(|key| key == body.key) {
             return Ok(Fate::Referenced);
         }
-        self.bodies.delete(&body.key).await?;
+        self.manifests.delete(&body.key).await?;
         Ok(Fate::Orphan)
     }
 }

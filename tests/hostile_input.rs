@@ -2,14 +2,11 @@
 
 #![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-#[path = "../fuzz/src/canned.rs"]
-mod canned;
-
-use canned::Canned;
-use ecr_put_image::gateway::{Event, handle_event};
+use ecr_registry::{Event, handle};
 use lambda_runtime::{Context, LambdaEvent};
 use peak_alloc::PeakAlloc;
 use serde_json::{Value, json};
+use testing::Canned;
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
@@ -59,14 +56,7 @@ impl Hostile {
 }
 
 fn event(action: &str, body: &str) -> String {
-    json!({
-        "path": "/",
-        "httpMethod": "POST",
-        "headers": { "X-Amz-Target": format!("AmazonEC2ContainerRegistry_V20150921.{action}") },
-        "requestContext": { "httpMethod": "POST", "identity": { "accountId": "012345678910" } },
-        "body": body,
-    })
-    .to_string()
+    testing::event(action, testing::ACCOUNT, body).to_string()
 }
 
 fn manifests() -> Vec<Hostile> {
@@ -139,14 +129,16 @@ fn no_input_takes_more_than_a_small_multiple_of_itself() {
         let before = MEMORY.current_usage();
         let request = serde_json::from_str::<Event>(&event).unwrap();
         let invocation = LambdaEvent::new(request, Context::default());
-        let Ok(answer) = runtime.block_on(handle_event(&app, invocation));
-        drop(serde_json::to_vec(&answer).unwrap());
+        let Ok(response) = runtime.block_on(handle(&app, invocation));
+        let response = serde_json::to_vec(&response).unwrap();
         let times = (MEMORY.peak_usage() - before).div_ceil(event.len());
 
-        let body: Value = serde_json::from_slice(answer.body.as_ref().unwrap()).unwrap();
+        let response: Value = serde_json::from_slice(&response).unwrap();
+        let status = response["statusCode"].as_u64().unwrap();
+        let body: Value = serde_json::from_str(response["body"].as_str().unwrap()).unwrap();
         println!("{action}, {name}: {} bytes, {times} times: {}", event.len(), body["__type"]);
-        assert!(answer.status_code < 500, "{name}");
-        assert_eq!(canned.writes(), usize::from(answer.status_code == 200), "{name}");
+        assert!(status < 500, "{name}");
+        assert_eq!(canned.writes(), usize::from(status == 200), "{name}");
         assert!(times <= 6, "{name}: {times} times its {} bytes", event.len());
     }
 }

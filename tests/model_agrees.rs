@@ -6,16 +6,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_s3::primitives::ByteStream;
-use ecr_put_image::App;
-use ecr_put_image::config::Config;
-use ecr_put_image::names::{Digest, RegistryId, Repository, RepositoryName};
+use ecr_registry::names::{Digest, RegistryId, RepositoryName, RepositoryRef};
+use ecr_registry::{App, Config, layer_key};
 use lambda_runtime::{Context, LambdaEvent};
 use local_aws::{Faults, Options, Stack};
 use push_model::commit::SITUATIONS;
 use push_model::rows::{ROWS, Row};
 use serde_json::{Value, json};
+use testing::{ACCOUNT, index};
 
-const ACCOUNT: &str = "012345678910";
 const OCI: &str = "application/vnd.oci.image";
 
 /// The function, and what it says to the table.
@@ -42,30 +41,18 @@ impl Service {
     }
 
     async fn call(&self, action: &str, body: &Value) {
-        let user = format!("arn:aws:iam::{ACCOUNT}:root");
-        let event = json!({
-            "path": "/",
-            "httpMethod": "POST",
-            "headers": { "X-Amz-Target": format!("AmazonEC2ContainerRegistry_V20150921.{action}") },
-            "multiValueHeaders": {},
-            "requestContext": {
-                "httpMethod": "POST",
-                "identity": { "accountId": ACCOUNT, "userArn": user },
-            },
-            "body": body.to_string(),
-            "isBase64Encoded": false,
-        });
-        let event = LambdaEvent::new(serde_json::from_value(event).unwrap(), Context::default());
-        let answer = ecr_put_image::handle(&self.app, event).await.unwrap();
-        assert_eq!(answer.status_code, 200, "{:?}", answer.body);
+        let event = testing::event(action, ACCOUNT, &body.to_string());
+        let event = LambdaEvent::new(event, Context::default());
+        let response = local::invoke(&self.app, event).await;
+        assert_eq!(response["statusCode"], 200, "{}", response["body"]);
     }
 
     async fn upload_layer(&self) {
-        let repository = Repository {
+        let repository = RepositoryRef {
             registry: RegistryId::parse(ACCOUNT.into()).unwrap(),
             name: RepositoryName::parse("app".into()).unwrap(),
         };
-        let key = ecr_put_image::layers::object_key(&repository, &Digest::of(b"layer"));
+        let key = layer_key(&repository, &Digest::of(b"layer"));
         let bucket = &self.stack.options().layer_bucket;
         let body = ByteStream::from_static(b"layer");
         self.s3.put_object().bucket(bucket).key(key).body(body).send().await.unwrap();
@@ -113,21 +100,6 @@ fn image(name: &str) -> String {
     .to_string()
 }
 
-/// An index of these images.
-fn index(children: &[String]) -> String {
-    let child = |child: &String| {
-        let digest = Digest::of(child.as_bytes()).to_string();
-        let media_type = format!("{OCI}.manifest.v1+json");
-        json!({ "mediaType": media_type, "digest": digest, "size": child.len() })
-    };
-    json!({
-        "schemaVersion": 2,
-        "mediaType": format!("{OCI}.index.v1+json"),
-        "manifests": children.iter().map(child).collect::<Vec<_>>(),
-    })
-    .to_string()
-}
-
 /// The row that an action of a transaction is. An action that is no row is an action that nobody
 /// has checked.
 fn row_of(action: &Value) -> &'static Row {
@@ -154,7 +126,7 @@ async fn the_function_sends_the_rows_of_the_model() {
     let (x, y) = (image("x"), image("y"));
     service.put(&x, Some("x")).await;
     service.put(&y, None).await;
-    let small = index(&[x.clone(), y.clone()]);
+    let small = index(&[&x, &y]);
     let mut children = Vec::new();
     for n in 0..91 {
         let child = image(&format!("child {n}"));
@@ -170,9 +142,13 @@ async fn the_function_sends_the_rows_of_the_model() {
         ("stored, with a new tag", &new, Some("other")),
         ("stored, and takes a tag", &new, Some("tag")),
         ("new and spilled", &large, Some("large")),
-        ("an index", &index(&[y, new.clone()]), Some("index")),
+        ("an index", &index(&[&y, &new]), Some("index")),
         ("an index that takes a child's tag", &small, Some("x")),
-        ("a big index", &index(&children), Some("big")),
+        (
+            "a big index",
+            &index(&children.iter().map(String::as_str).collect::<Vec<_>>()),
+            Some("big"),
+        ),
     ];
     let mut sent = BTreeMap::new();
     for (situation, manifest, tag) in pushes {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ecr_put_image::names::Digest;
+use ecr_registry::names::Digest;
 use serde_json::json;
 
 pub(crate) const MEDIA_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
-use ecr_put_image::layers::object_key;
-use ecr_put_image::names::{Digest, ImageTag, RegistryId, Repository, RepositoryName};
-use ecr_put_image::table::items::{Item, image_key, manifest_key, n, repository_key, s, tag_key};
+use ecr_registry::items::{Item, image_key, manifest_key, n, repository_key, s, tag_key};
+use ecr_registry::layer_key;
+use ecr_registry::names::{Digest, ImageTag, RegistryId, RepositoryName, RepositoryRef};
 use futures_util::stream::{self, StreamExt as _};
 use tokio::runtime::Runtime;
 
@@ -59,7 +59,7 @@ impl Stack {
     pub(crate) fn put_layers(&self, repository: &str, blobs: Vec<Blob>) {
         self.runtime.block_on(async {
             for blob in blobs {
-                let key = object_key(&named(repository), &blob.digest);
+                let key = layer_key(&named(repository), &blob.digest);
                 let put = self.s3.put_object().bucket(&self.layer_bucket).key(key);
                 put.body(blob.bytes.into()).send().await.unwrap();
             }
@@ -135,8 +135,8 @@ fn copy<const N: usize>(item: &Item, key: Item, changes: [(String, AttributeValu
     copy
 }
 
-fn named(repository: &str) -> Repository {
-    Repository {
+fn named(repository: &str) -> RepositoryRef {
+    RepositoryRef {
         registry: RegistryId::parse(local_aws::api_gateway::DEFAULT_ACCOUNT.into()).unwrap(),
         name: RepositoryName::parse(repository.into()).unwrap(),
     }

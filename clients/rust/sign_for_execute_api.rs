@@ -8,7 +8,7 @@
 //! let ecr = aws_sdk_ecr::Client::from_conf(config.build());
 //! ```
 //!
-//! Beside `aws-sdk-ecr` it takes the crate `aws-types`.
+//! It needs the crates `aws-sdk-ecr` and `aws-types`.
 
 use std::error::Error;
 
@@ -16,10 +16,10 @@ use aws_sdk_ecr::config::interceptors::BeforeSerializationInterceptorContextRef;
 use aws_sdk_ecr::config::{ConfigBag, Intercept};
 use aws_types::SigningName;
 
-/// API Gateway takes signatures for the service `execute-api` alone, whatever API is behind it,
-/// and answers 403 `InvalidSignatureException` to others. The SDK signs for `ecr`.
+/// API Gateway accepts only signatures for the service `execute-api`, whatever API is behind it, and
+/// responds to others with 403 `InvalidSignatureException`. The SDK signs for `ecr`.
 #[derive(Debug)]
-pub(crate) struct SignForExecuteApi;
+pub struct SignForExecuteApi;
 
 impl Intercept for SignForExecuteApi {
     fn name(&self) -> &'static str {

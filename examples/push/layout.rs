@@ -8,8 +8,8 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Algorithm, Context, SHA256, SHA512};
-use ecr_put_image::manifest::{Manifest as Parsed, References};
-use ecr_put_image::names::{Digest, ImageTag};
+use ecr_registry::manifest::{Manifest as Parsed, References};
+use ecr_registry::names::{Digest, ImageTag};
 use oci_spec::image::{
     ANNOTATION_REF_NAME, Descriptor, ImageIndex, ImageManifest, OciLayout, Platform,
 };
@@ -76,7 +76,7 @@ pub(crate) fn read(directory: &Path, tag: Option<ImageTag>) -> Result<Image, Str
         (Some(tag), _) => Ok(tag),
         (None, Some(name)) => ImageTag::parse(name.to_owned())
             .map_err(|_| format!("the image's name {name:?} is no tag: say REPOSITORY:TAG")),
-        (None, None) => ImageTag::parse("latest".to_owned()).map_err(str::to_owned),
+        (None, None) => ImageTag::parse("latest".to_owned()).map_err(|unmet| unmet.to_string()),
     }?;
     let mut reader = Reader { directory, verified: HashSet::new(), manifests: Vec::new() };
     let root = reader.read_manifest(root)?;

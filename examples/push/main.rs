@@ -3,13 +3,9 @@
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "a command-line program")]
 
 mod layout;
-#[path = "../local/mod.rs"]
-mod local;
 mod progress;
 mod registry;
 mod sample;
-#[path = "../../clients/rust/sign_for_execute_api.rs"]
-mod sign_for_execute_api;
 
 use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,11 +13,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aws_config::BehaviorVersion;
-use ecr_put_image::names::{ImageTag, RepositoryName};
+use ecr_registry::names::{ImageTag, RepositoryName};
 use indicatif::DecimalBytes;
 use layout::{Content, Image};
-use local::Local;
-use local_aws::Options;
+use local::Endpoint;
+use local_aws::api_gateway::Api;
+use local_aws::{Options, Stack};
 use registry::{Outcome, Registry};
 
 const HELP: &str = "\
@@ -128,13 +125,16 @@ async fn push(image: &Image, name: &RepositoryName, to: Destination) -> Result<(
             push_to(&Registry::new(&aws, &url, bucket), image, name).await
         }
         Destination::Memory => {
+            let stack = Stack::start(Options::default()).await?;
+            let config = local::config(stack.options(), |_| None)?;
             let free_port = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
-            let local = Local::start(Options::default(), free_port, |_| None).await?;
+            let endpoint = Endpoint::open(free_port, Api::default(), config, &stack).await?;
             println!("A trial in memory: the example `serve` and --endpoint make it last.");
-            let bucket = local.stack.options().layer_bucket.clone();
-            let registry = Registry::new(&local.stack.sdk_config(), &local.ecr_url, bucket);
+            let bucket = stack.options().layer_bucket.clone();
+            let registry = Registry::new(&stack.sdk_config(), &endpoint.url, bucket);
             let pushed = push_to(&registry, image, name).await;
-            local.stop().await;
+            endpoint.stop().await;
+            stack.stop().await;
             pushed
         }
     }

@@ -9,12 +9,12 @@ use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use ecr_put_image::layers::object_key;
-use ecr_put_image::names::{ImageTag, RegistryId, Repository, RepositoryName};
+use ecr_registry::layer_key;
+use ecr_registry::names::{ImageTag, RegistryId, RepositoryName, RepositoryRef};
 
 use crate::layout::{Blob, Manifest};
 use crate::progress;
-use crate::sign_for_execute_api::SignForExecuteApi;
+use sign_for_execute_api::SignForExecuteApi;
 
 /// What a call came to.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Registry {
     pub(crate) async fn create_repository(
         &self,
         name: &RepositoryName,
-    ) -> Result<(Repository, Outcome), String> {
+    ) -> Result<(RepositoryRef, Outcome), String> {
         let answer = self.ecr.create_repository().repository_name(name.as_str()).send().await;
         let (registry, outcome) = match answer {
             Ok(created) => {
@@ -68,16 +68,16 @@ impl Registry {
         let registry = registry.and_then(|id| RegistryId::parse(id).ok());
         let registry =
             registry.ok_or("ECR's answer does not say which registry is the caller's")?;
-        Ok((Repository { registry, name: name.clone() }, outcome))
+        Ok((RepositoryRef { registry, name: name.clone() }, outcome))
     }
 
     /// Puts a blob where the service looks for the layers of `repository`.
     pub(crate) async fn put_blob(
         &self,
-        repository: &Repository,
+        repository: &RepositoryRef,
         blob: &Blob,
     ) -> Result<Outcome, String> {
-        let key = object_key(repository, &blob.digest);
+        let key = layer_key(repository, &blob.digest);
         let head = self.s3.head_object().bucket(&self.layer_bucket).key(&key).send().await;
         match head {
             Ok(_) => return Ok(Outcome::AlreadyThere),
@@ -101,7 +101,7 @@ impl Registry {
     /// Puts an image, by `tag` or by its digest alone.
     pub(crate) async fn put_image(
         &self,
-        Repository { registry, name }: &Repository,
+        RepositoryRef { registry, name }: &RepositoryRef,
         manifest: &Manifest,
         tag: Option<&ImageTag>,
     ) -> Result<Outcome, String> {

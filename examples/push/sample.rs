@@ -5,20 +5,16 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use aws_lambda_events::apigw::ApiGatewayProxyRequest;
-use aws_lambda_events::encodings::Body;
-use aws_lambda_events::http::HeaderValue;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_s3::primitives::ByteStream;
-use ecr_put_image::layers::object_key;
-use ecr_put_image::manifest::{Manifest, References};
-use ecr_put_image::names::{Digest, RegistryId, Repository, RepositoryName};
-use ecr_put_image::{App, handle};
+use ecr_registry::App;
+use ecr_registry::layer_key;
+use ecr_registry::manifest::{Manifest, References};
+use ecr_registry::names::{Digest, RegistryId, RepositoryName, RepositoryRef};
 use lambda_runtime::{Context, LambdaEvent};
+use local::invoke;
 use local_aws::{DEFAULT_ACCOUNT, Faults, Options, Stack};
 use serde_json::{Value, json};
-
-use crate::local;
 
 /// The reference's sample request, as API Gateway hands it to the function.
 const REQUEST: &str = include_str!("../../events/put-image.json");
@@ -61,7 +57,7 @@ pub(crate) async fn push() -> Result<(), Box<dyn Error>> {
     let calls = Faults::new();
     let config = local::config(stack.options(), |_| None)?;
     let app = App::new(config, &stack.faulted_sdk_config(&calls));
-    let request: ApiGatewayProxyRequest = serde_json::from_str(REQUEST)?;
+    let request: Value = serde_json::from_str(REQUEST)?;
     let manifest = sample_manifest(&request)?;
     let mut checks = Checks::default();
 
@@ -73,13 +69,13 @@ pub(crate) async fn push() -> Result<(), Box<dyn Error>> {
 
     calls.reset_calls();
     let began = Instant::now();
-    let Ok(answer) = handle(&app, LambdaEvent::new(request, Context::default())).await;
+    let response = invoke(&app, LambdaEvent::new(request, Context::default())).await;
     let took = began.elapsed();
     let calls = calls.calls();
     println!(
         "\n3. PutImage {REPOSITORY}:2016.09, the API reference's sample request (events/put-image.json)"
     );
-    compare(answer.status_code, &body(answer.body)?, &manifest, &mut checks);
+    compare(&response["statusCode"], &body(&response)?, &manifest, &mut checks);
 
     show_table(&stack, &mut checks).await?;
     let calls = calls.iter().map(|call| format!("{} {}", service(call.service), call.operation));
@@ -91,19 +87,19 @@ pub(crate) async fn push() -> Result<(), Box<dyn Error>> {
 /// Asks for the repository with the sample's own event, as another action.
 async fn create_repository(
     app: &App,
-    sample: &ApiGatewayProxyRequest,
+    sample: &Value,
     checks: &mut Checks,
 ) -> Result<(), Box<dyn Error>> {
     let mut request = sample.clone();
-    let target = HeaderValue::from_static("AmazonEC2ContainerRegistry_V20150921.CreateRepository");
-    request.headers.insert("x-amz-target", target.clone());
-    request.multi_value_headers.insert("x-amz-target", target);
-    request.body = Some(json!({ "repositoryName": REPOSITORY }).to_string());
-    let Ok(answer) = handle(app, LambdaEvent::new(request, Context::default())).await;
-    let created = body(answer.body)?;
+    let target = "AmazonEC2ContainerRegistry_V20150921.CreateRepository";
+    request["headers"] = json!({ "X-Amz-Target": target });
+    request["body"] = json!({ "repositoryName": REPOSITORY }).to_string().into();
+    let response = invoke(app, LambdaEvent::new(request, Context::default())).await;
+    let created = body(&response)?;
     println!("\n1. CreateRepository {REPOSITORY} in registry {DEFAULT_ACCOUNT}");
-    println!("   HTTP {}, {}", answer.status_code, text(&created, "/repository/repositoryArn"));
-    checks.expect(answer.status_code == 200, "the repository was not created");
+    let status = &response["statusCode"];
+    println!("   HTTP {status}, {}", text(&created, "/repository/repositoryArn"));
+    checks.expect(*status == 200, "the repository was not created");
     Ok(())
 }
 
@@ -111,7 +107,7 @@ async fn create_repository(
 async fn put_layers(stack: &Stack, manifest: &str) -> Result<(), Box<dyn Error>> {
     let s3 = aws_sdk_s3::Client::new(&stack.sdk_config());
     let bucket = &stack.options().layer_bucket;
-    let repository = Repository {
+    let repository = RepositoryRef {
         registry: RegistryId::parse(DEFAULT_ACCOUNT.to_owned())?,
         name: RepositoryName::parse(REPOSITORY.to_owned())?,
     };
@@ -120,7 +116,7 @@ async fn put_layers(stack: &Stack, manifest: &str) -> Result<(), Box<dyn Error>>
     };
     println!("\n2. Its config and its layer, in the bucket `{bucket}`");
     for layer in &layers {
-        let key = object_key(&repository, layer);
+        let key = layer_key(&repository, layer);
         println!("   {}", shortened(&key, layer));
         let stand_in = ByteStream::from_static(b"stand-in");
         s3.put_object().bucket(bucket).key(key).body(stand_in).send().await?;
@@ -132,9 +128,9 @@ async fn put_layers(stack: &Stack, manifest: &str) -> Result<(), Box<dyn Error>>
 }
 
 /// The answer, member by member, beside the reference's.
-fn compare(status: i64, answer: &Value, manifest: &str, checks: &mut Checks) {
+fn compare(status: &Value, answer: &Value, manifest: &str, checks: &mut Checks) {
     println!("   HTTP {status}; beside the reference's sample answer:");
-    checks.expect(status == 200, &format!("the push was answered HTTP {status}: {answer}"));
+    checks.expect(*status == 200, &format!("the push was answered HTTP {status}: {answer}"));
     for (member, expected) in ANSWER {
         let value = text(answer, &format!("/image/{member}"));
         let holds = checks.expect(value == expected, &format!("{member} is not {expected}"));
@@ -243,19 +239,16 @@ impl Checks {
 }
 
 /// The manifest in the sample request.
-fn sample_manifest(request: &ApiGatewayProxyRequest) -> Result<String, Box<dyn Error>> {
-    let body: Value = serde_json::from_str(request.body.as_deref().unwrap_or_default())?;
-    Ok(text(&body, "/imageManifest").to_owned())
+fn sample_manifest(request: &Value) -> Result<String, Box<dyn Error>> {
+    Ok(text(&body(request)?, "/imageManifest").to_owned())
 }
 
-fn body(body: Option<Body>) -> Result<Value, Box<dyn Error>> {
-    match body {
-        Some(Body::Text(text)) => Ok(serde_json::from_str(&text)?),
-        _ => Err("the answer is no text".into()),
-    }
+/// The body of an event or of a response.
+fn body(payload: &Value) -> Result<Value, Box<dyn Error>> {
+    Ok(serde_json::from_str(text(payload, "/body"))?)
 }
 
-/// The text at `pointer`; none is shown as empty.
+/// The text at `pointer`; an empty one where there is none.
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }

@@ -1,11 +1,11 @@
-//! Keeps the service and the `DynamoDB`, S3 and KMS under it running on loopback, and prints the
-//! variables with which AWS's own clients find them. In one shell:
+//! Runs the service with an embedded `DynamoDB`, S3 and KMS on loopback, and prints the variables
+//! with which AWS's own clients find them. In one shell:
 //!
 //! ```sh
 //! cargo run --example serve > stack.env
 //! ```
 //!
-//! In another, once it says that ECR answers:
+//! In another, once it says that ECR is ready:
 //!
 //! ```sh
 //! eval "$(cat stack.env)"
@@ -13,23 +13,22 @@
 //! ```
 #![expect(clippy::print_stderr, reason = "a command-line program")]
 
-mod gateway;
-#[path = "../local/mod.rs"]
-mod local;
-
 use std::error::Error;
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use gateway::Gateway;
-use local::Local;
-use local_aws::{ACCESS_KEY_ID, Options, SECRET_ACCESS_KEY};
+use local::Endpoint;
+use local_aws::api_gateway::Api;
+use local_aws::{ACCESS_KEY_ID, Options, SECRET_ACCESS_KEY, Stack};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The stage of the deployed API, as in template.yaml.
+const STAGE: &str = "live";
 
 const HELP: &str = "\
 Amazon ECR's PutImage and CreateRepository with the DynamoDB, S3 and KMS they need, in one process.
@@ -44,10 +43,12 @@ Options:
   --port N        the port of the ECR endpoint [default: 4567]; 0 takes a free one, as the other
                   endpoints do
   --address IP    where to listen [default: 127.0.0.1]; another one lets containers in, and
-                  everybody else who reaches it: nothing checks who calls
-  --execute-api   open a second ECR endpoint, EXECUTE_API_URL, that refuses what a deployed one
-                  does: API Gateway takes signatures for the service `execute-api` alone
-  --data DIR      keep everything in this directory; without it, all is gone at the end
+                  everybody else who reaches it: no signature is verified
+  --base-path P   serve the API below this path, such as /ecr, as a custom domain of API Gateway
+                  does
+  --execute-api   open a second ECR endpoint, EXECUTE_API_URL, that rejects what a deployed one
+                  does: API Gateway accepts only signatures for the service `execute-api`
+  --data DIR      keep everything in this directory; without it, nothing is kept
   --help          print this
 
 Environment: IMAGES_PER_REPOSITORY, TAGS_PER_IMAGE, LAYERS_PER_IMAGE and DEFAULT_KMS_KEY as the
@@ -58,6 +59,7 @@ function reads them; RUST_LOG (such as `info`) sends the function's log to stder
 struct Arguments {
     port: u16,
     address: IpAddr,
+    base_path: Option<String>,
     execute_api: bool,
     data: Option<PathBuf>,
 }
@@ -82,12 +84,16 @@ async fn main() -> ExitCode {
 fn arguments() -> Result<Option<Arguments>, lexopt::Error> {
     use lexopt::prelude::{Long, Short, ValueExt as _};
     let address = Ipv4Addr::LOCALHOST.into();
-    let mut arguments = Arguments { port: 4567, address, execute_api: false, data: None };
+    let (base_path, data) = (None, None);
+    let mut arguments = Arguments { port: 4567, address, base_path, execute_api: false, data };
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
             Long("port") => arguments.port = parser.value()?.parse()?,
             Long("address") => arguments.address = parser.value()?.parse()?,
+            Long("base-path") => {
+                arguments.base_path = Some(base_path_of(parser.value()?.string()?)?)
+            }
             Long("execute-api") => arguments.execute_api = true,
             Long("data") => arguments.data = Some(parser.value()?.into()),
             Long("help") | Short('h') => return Ok(None),
@@ -97,12 +103,22 @@ fn arguments() -> Result<Option<Arguments>, lexopt::Error> {
     Ok(Some(arguments))
 }
 
+/// One segment or several, with a slash before each and none at the end.
+fn base_path_of(path: String) -> Result<String, lexopt::Error> {
+    let is_unreserved = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
+    let mut segments = path.split('/');
+    let is_path = segments.next() == Some("")
+        && path.len() > 1
+        && segments.all(|segment| !segment.is_empty() && segment.chars().all(is_unreserved));
+    if is_path { Ok(path) } else { Err("--base-path wants a path such as /ecr".into()) }
+}
+
 async fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
-    let Arguments { port, address, execute_api, data } = arguments;
+    let Arguments { port, address, base_path, execute_api, data } = arguments;
     #[expect(clippy::disallowed_methods, reason = "the environment is read here, at the start")]
     let environment = |name: &str| std::env::var(name).ok();
     if environment("RUST_LOG").is_some() {
-        // Standard output is for the exports alone.
+        // Standard output has the exports alone.
         lambda_runtime::tracing::init_default_subscriber_with_writer(io::stderr);
     }
     // From here on a signal ends the service in order, however early it comes.
@@ -110,38 +126,55 @@ async fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let mut terminate = signal(SignalKind::terminate())?;
 
     let options = Options { data, address, ..Options::default() };
-    let local = Local::start(options, SocketAddr::new(address, port), environment).await?;
-    let gateway = if execute_api { Some(Gateway::start(&local, environment).await?) } else { None };
-    export(&local, gateway.as_ref())?;
-    let kept = match &local.stack.options().data {
+    let config = local::config(&options, environment)?;
+    let directory = options.data.clone();
+    let stack = Stack::start(options).await.map_err(|error| match &directory {
+        Some(directory) => format!("cannot keep data in {}: {error}", directory.display()),
+        None => format!("cannot start the stack: {error}"),
+    })?;
+    let open =
+        |port, api| Endpoint::open(SocketAddr::new(address, port), api, config.clone(), &stack);
+    let endpoint = open(port, Api { base_path, ..Api::default() }).await?;
+    let execute_api = if execute_api {
+        Some(open(0, Api { stage: Some(STAGE), ..Api::default() }).await?)
+    } else {
+        None
+    };
+    export(&stack, &endpoint, execute_api.as_ref(), config.default_kms_key.as_deref())?;
+    let kept = match &directory {
         Some(directory) => format!("everything is kept in {}", directory.display()),
         None => "nothing is kept at the end".to_owned(),
     };
-    eprintln!("serve: ECR answers at {}; {kept}; Ctrl-C ends it", local.ecr_url);
+    eprintln!("serve: ECR is ready at {}; {kept}; Ctrl-C ends it", endpoint.url);
 
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
-    if let Some(gateway) = gateway {
-        gateway.stop().await;
+    for endpoint in execute_api.into_iter().chain([endpoint]) {
+        endpoint.stop().await;
     }
-    local.stop().await;
+    stack.stop().await;
     Ok(())
 }
 
 /// Prints what `eval` in a shell turns into the environment of AWS's clients.
-fn export(local: &Local, gateway: Option<&Gateway>) -> io::Result<()> {
-    let options = local.stack.options();
+fn export(
+    stack: &Stack,
+    endpoint: &Endpoint,
+    execute_api: Option<&Endpoint>,
+    default_kms_key: Option<&str>,
+) -> io::Result<()> {
+    let options = stack.options();
     let mut stdout = io::stdout().lock();
-    if let Some(gateway) = gateway {
-        writeln!(stdout, "export EXECUTE_API_URL={}", gateway.url)?;
+    if let Some(execute_api) = execute_api {
+        writeln!(stdout, "export EXECUTE_API_URL={}", execute_api.url)?;
     }
     for (name, value) in [
-        ("AWS_ENDPOINT_URL_ECR", local.ecr_url.as_str()),
-        ("AWS_ENDPOINT_URL_S3", &local.stack.s3_url()),
-        ("AWS_ENDPOINT_URL_DYNAMODB", &local.stack.dynamodb_url()),
-        ("AWS_ENDPOINT_URL_KMS", &local.stack.kms_url()),
+        ("AWS_ENDPOINT_URL_ECR", endpoint.url.as_str()),
+        ("AWS_ENDPOINT_URL_S3", &stack.s3_url()),
+        ("AWS_ENDPOINT_URL_DYNAMODB", &stack.dynamodb_url()),
+        ("AWS_ENDPOINT_URL_KMS", &stack.kms_url()),
         ("AWS_REGION", &options.region),
         ("AWS_DEFAULT_REGION", &options.region),
         ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID),
@@ -149,6 +182,7 @@ fn export(local: &Local, gateway: Option<&Gateway>) -> io::Result<()> {
         ("TABLE_NAME", &options.table),
         ("LAYER_BUCKET", &options.layer_bucket),
         ("MANIFEST_BUCKET", &options.manifest_bucket),
+        ("DEFAULT_KMS_KEY", default_kms_key.unwrap_or_default()),
     ] {
         writeln!(stdout, "export {name}={value}")?;
     }

@@ -2,8 +2,8 @@
 
 #![no_main]
 
-use ecr_put_image::manifest::{Manifest, MediaType};
-use ecr_put_image::names::Digest;
+use ecr_registry::manifest::{Manifest, MediaType};
+use ecr_registry::names::Digest;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 

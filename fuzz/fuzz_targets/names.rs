@@ -4,8 +4,8 @@
 
 use std::sync::LazyLock;
 
-use ecr_put_image::names::{Digest, ExpectedDigest, ImageTag, RegistryId, RepositoryName};
-use ecr_put_image::repository::{MutabilityMode, TagMutability, is_exclusion_filter};
+use ecr_registry::names::{Digest, ExpectedDigest, ImageTag, RegistryId, RepositoryName};
+use ecr_registry::repository::{MutabilityMode, TagMutability, is_exclusion_filter};
 use libfuzzer_sys::fuzz_target;
 use regex::Regex;
 

@@ -5,8 +5,8 @@
 
 use std::sync::LazyLock;
 
-use ecr_put_image::access::Caller;
-use ecr_put_image::names::{RegistryId, Repository, RepositoryName};
+use ecr_registry::policy::Caller;
+use ecr_registry::names::{RegistryId, RepositoryName, RepositoryRef};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
 

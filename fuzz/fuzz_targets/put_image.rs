@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use ecr_put_image::names::Digest;
+use ecr_registry::names::Digest;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 

@@ -3,10 +3,9 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use ecr_put_image::clock::{since_1970, time_left};
-use ecr_put_image::config::SweeperConfig;
-use ecr_put_image::sdk;
-use ecr_put_image::sweeper::{SWEPT_AFTER, Sweeper};
+use ecr_registry::{
+    SWEPT_AFTER, Sweeper, SweeperConfig, aws_from_environment, since_1970, time_left,
+};
 use lambda_runtime::{Error, LambdaEvent, service_fn, tracing};
 use serde::de::IgnoredAny;
 use tokio::time::Instant;
@@ -25,7 +24,7 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let aws = sdk::from_environment().await;
+    let aws = aws_from_environment().await;
     let sweeper = Sweeper::new(config, &aws);
     // A schedule's event says nothing that is needed.
     let handler = service_fn(|event: LambdaEvent<IgnoredAny>| {

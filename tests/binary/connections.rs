@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ecr_put_image::names::Digest;
+use ecr_registry::names::Digest;
 use local_aws::{Options, Stack};
 use serde_json::{Value, json};
 use tokio::io::copy_bidirectional;

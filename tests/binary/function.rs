@@ -98,7 +98,7 @@ impl Drop for Function {
 
 /// The function's binary in Lambda's environment.
 pub(crate) fn command(stack: &Stack) -> Command {
-    let mut command = lambda(env!("CARGO_BIN_EXE_ecr-put-image"), stack);
+    let mut command = lambda(env!("CARGO_BIN_EXE_ecr-registry"), stack);
     command.env("LAYER_BUCKET", &stack.options().layer_bucket);
     command
 }
@@ -112,10 +112,10 @@ fn lambda(binary: &str, stack: &Stack) -> Command {
     let options = stack.options();
     let mut command = Command::new(binary);
     command.env_clear().envs([
-        ("AWS_LAMBDA_FUNCTION_NAME", "ecr-put-image"),
+        ("AWS_LAMBDA_FUNCTION_NAME", "ecr-registry"),
         ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
-        ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/ecr-put-image"),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/ecr-registry"),
         ("AWS_LAMBDA_LOG_STREAM_NAME", "2016/12/16/[1]0"),
         ("AWS_LAMBDA_LOG_FORMAT", "JSON"),
         ("AWS_LAMBDA_LOG_LEVEL", "INFO"),

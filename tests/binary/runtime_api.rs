@@ -87,7 +87,7 @@ async fn next(State(queue): State<Arc<Queue>>) -> impl IntoResponse {
             None => added.await,
         }
     };
-    let arn = "arn:aws:lambda:us-west-2:012345678910:function:ecr-put-image";
+    let arn = "arn:aws:lambda:us-west-2:012345678910:function:ecr-registry";
     let trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0";
     let headers = [
         ("lambda-runtime-aws-request-id", invocation.id),

@@ -3,17 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use aws_lambda_events::apigw::ApiGatewayProxyRequest;
 use aws_sdk_ecr::config::retry::RetryConfig;
-use ecr_put_image::App;
-use ecr_put_image::config::Config;
-use ecr_put_image::layers::object_key;
-use ecr_put_image::names::{Digest, RegistryId, Repository, RepositoryName};
-use lambda_runtime::LambdaEvent;
-use local_aws::{DEFAULT_ACCOUNT, Options, Stack, api_gateway};
+use ecr_registry::names::{Digest, RegistryId, RepositoryName, RepositoryRef};
+use ecr_registry::{Config, layer_key};
+use local_aws::api_gateway::{self, Api};
+use local_aws::{DEFAULT_ACCOUNT, Options, Stack};
 use tokio::net::TcpListener;
 
-use crate::sign_for_execute_api::SignForExecuteApi;
+use sign_for_execute_api::SignForExecuteApi;
 
 pub(crate) struct Endpoints {
     stack: Stack,
@@ -42,22 +39,19 @@ impl Endpoints {
             "broken" => config.table = "gone".into(),
             _ => {}
         }
-        let app = Arc::new(App::new(config, &self.stack.sdk_config()));
+        let function = local::handler(config, &self.stack);
         let calls = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&calls);
-        let handler = move |event: LambdaEvent<ApiGatewayProxyRequest>| {
+        let handler = move |event| {
             counted.fetch_add(1, Ordering::Relaxed);
-            let app = Arc::clone(&app);
-            async move {
-                let Ok(answer) = ecr_put_image::handle(&app, event).await;
-                answer
-            }
+            function(event)
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stage = (name == "execute-api").then_some("live");
         let url =
             format!("http://{}/{}", listener.local_addr().unwrap(), stage.unwrap_or_default());
-        tokio::spawn(api_gateway::serve(listener, stage, handler, std::future::pending()));
+        let api = Api { stage, ..Api::default() };
+        tokio::spawn(api_gateway::serve(listener, api, handler, std::future::pending()));
         Endpoint { url, calls }
     }
 
@@ -86,9 +80,9 @@ impl Endpoints {
         let s3 = aws_sdk_s3::Client::new(&self.stack.sdk_config());
         let registry = RegistryId::parse(DEFAULT_ACCOUNT.into()).unwrap();
         let name = RepositoryName::parse(repository.into()).unwrap();
-        let repository = Repository { registry, name };
+        let repository = RepositoryRef { registry, name };
         for layer in ["config", "layer one", "layer two"] {
-            let key = object_key(&repository, &Digest::of(layer.as_bytes()));
+            let key = layer_key(&repository, &Digest::of(layer.as_bytes()));
             let put = s3.put_object().bucket(&self.stack.options().layer_bucket).key(key);
             put.body(layer.as_bytes().to_vec().into()).send().await.unwrap();
         }

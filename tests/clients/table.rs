@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ecr_put_image::names::Digest;
+use ecr_registry::names::Digest;
 use serde::Deserialize;
 use serde_json::Value;
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use ecr_put_image::names::Digest;
+use ecr_registry::names::Digest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -1,7 +1,7 @@
 //! Whose registry, and who may write to it.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use ecr_put_image::names::RegistryId;
+use ecr_registry::names::RegistryId;
 use serde_json::{Value, json};
 
 use crate::harness::*;

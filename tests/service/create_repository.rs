@@ -148,7 +148,7 @@ async fn every_constraint_has_its_message() {
         (
             json!({ "imageTagMutability": "mutable" }),
             "imageTagMutability",
-            "must satisfy enum value set: [MUTABLE, IMMUTABLE, IMMUTABLE_WITH_EXCLUSION, MUTABLE_WITH_EXCLUSION]".into(),
+            "Member must satisfy enum value set: [IMMUTABLE, MUTABLE, MUTABLE_WITH_EXCLUSION, IMMUTABLE_WITH_EXCLUSION]".into(),
         ),
         (
             json!({ "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION" }),
@@ -170,12 +170,12 @@ async fn every_constraint_has_its_message() {
         (
             with_filters("MUTABLE_WITH_EXCLUSION", json!([{ "filterType": "REGEX", "filter": "a" }])),
             FILTERS,
-            "must satisfy enum value set: [WILDCARD]".into(),
+            "Member must satisfy enum value set: [WILDCARD]".into(),
         ),
         (
             encryption("RSA", Value::Null),
             "encryptionConfiguration",
-            "must satisfy enum value set: [AES256, KMS, KMS_DSSE]".into(),
+            "Member must satisfy enum value set: [AES256, KMS, KMS_DSSE]".into(),
         ),
         (
             encryption("AES256", json!("alias/a")),

@@ -7,22 +7,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aws_lambda_events::apigw::ApiGatewayProxyRequest;
 use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, PutRequest, WriteRequest};
 use aws_sdk_s3::primitives::ByteStream;
-use ecr_put_image::App;
-use ecr_put_image::config::Config;
-use ecr_put_image::repository::Quotas;
+use ecr_registry::repository::Quotas;
+use ecr_registry::{App, Config, Event};
 use lambda_runtime::{Context, LambdaEvent};
 use local_aws::{Faults, Options, Stack};
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use crate::second_engine::{self, SecondEngine};
 
 pub(crate) use answers::*;
 pub(crate) use requests::*;
-
-pub(crate) const ACCOUNT: &str = "012345678910";
+pub(crate) use testing::*;
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
@@ -107,11 +105,22 @@ impl Service {
 
     /// `deadline` in milliseconds since 1970.
     pub(crate) async fn send_until(&self, event: Value, deadline: u64) -> Answer {
-        let request: ApiGatewayProxyRequest = serde_json::from_value(event).unwrap();
         let mut context = Context::default();
         context.deadline = deadline;
-        let answer = ecr_put_image::handle(&self.app, LambdaEvent::new(request, context)).await;
-        Answer::read(answer.unwrap())
+        Answer::read(local::invoke(&self.app, LambdaEvent::new(event, context)).await)
+    }
+
+    /// The whole response, as Lambda gets it.
+    pub(crate) async fn invoke(&self, event: Value) -> Value {
+        local::invoke(&self.app, LambdaEvent::new(event, Context::default())).await
+    }
+
+    /// The response to an event that is read off its text, as the runtime does it.
+    pub(crate) async fn read_as_the_runtime_does(&self, event: &str) -> Value {
+        let event = Event::deserialize(&mut serde_json::Deserializer::from_str(event)).unwrap();
+        let event = LambdaEvent::new(event, Context::default());
+        let Ok(response) = ecr_registry::handle(&self.app, event).await;
+        serde_json::to_value(response).unwrap()
     }
 
     pub(crate) async fn call(&self, action: &str, body: &Value) -> Answer {
@@ -250,6 +259,7 @@ impl Service {
         let zero = || AttributeValue::N("0".into());
         let mut item = key(format!("R#{repo_id}"), format!("IMAGE#{digest}"));
         item.extend([("tagCount".into(), zero()), ("refCount".into(), zero())]);
+        item.insert("mediaType".into(), AttributeValue::S(OCI_IMAGE.into()));
         if filler > 0 {
             item.insert("filler".into(), AttributeValue::S("x".repeat(filler)));
         }

@@ -20,6 +20,7 @@ mod cost;
 mod crash;
 mod create_repository;
 mod encryption;
+mod gateway;
 mod indexes;
 mod large;
 mod layers;

@@ -24,7 +24,7 @@ async fn provide(service: &Service, manifest: &Value) {
     let blobs = blobs.map(|descriptor| &descriptor["digest"]);
     let fs_layers = manifest["fsLayers"].as_array().into_iter().flatten();
     for digest in blobs.chain(fs_layers.map(|layer| &layer["blobSum"])).filter_map(Value::as_str) {
-        if ecr_put_image::names::Digest::parse(digest).is_some() {
+        if ecr_registry::names::Digest::parse(digest).is_some() {
             service.upload_layer("app", digest).await;
         }
     }
@@ -54,7 +54,7 @@ async fn real_manifests_have_their_recorded_outcome() {
         if outcome == "refuse" {
             service.refuses(body, CODE, &invalid("ImageManifest", text)).await;
         } else {
-            let parsed = ecr_put_image::manifest::Manifest::parse(
+            let parsed = ecr_registry::manifest::Manifest::parse(
                 &manifest,
                 (requested != "-").then_some(requested),
                 500,

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_s3::primitives::ByteStream;
-use ecr_put_image::config::SweeperConfig;
-use ecr_put_image::error::Failure;
-use ecr_put_image::sweeper::{SWEPT_AFTER, Sweeper, Swept};
+use ecr_registry::Failure;
+use ecr_registry::SweeperConfig;
+use ecr_registry::{SWEPT_AFTER, Sweeper, Swept};
 use local_aws::Fault;
 use serde_json::json;
 use tokio::time::Instant;

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use aws_lambda_events::apigw::ApiGatewayProxyResponse;
 use serde_json::{Value, json};
 
 use super::ACCOUNT;
@@ -17,18 +16,17 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    pub(crate) fn read(response: ApiGatewayProxyResponse) -> Self {
-        assert!(!response.is_base64_encoded);
-        let size = serde_json::to_string(&response).unwrap().len();
-        assert!(size <= 6_291_556, "an answer of {size} bytes");
-        let text = String::from_utf8(response.body.unwrap().to_vec()).unwrap();
-        let header = |(name, value): (&_, &aws_lambda_events::http::HeaderValue)| {
-            (ToString::to_string(name), value.to_str().unwrap().to_owned())
+    pub(crate) fn read(response: Value) -> Self {
+        assert_eq!(response["isBase64Encoded"], false);
+        let size = response.to_string().len();
+        assert!(size <= 6_291_556, "a response of {size} bytes");
+        let text = response["body"].as_str().unwrap().to_owned();
+        let header = |(name, value): (&String, &Value)| {
+            (name.to_lowercase(), value.as_str().unwrap().to_owned())
         };
-        let headers = response.headers.iter().map(|(name, value)| header((name.as_str(), value)));
         Self {
-            status: response.status_code,
-            headers: headers.collect(),
+            status: response["statusCode"].as_i64().unwrap(),
+            headers: response["headers"].as_object().unwrap().iter().map(header).collect(),
             json: serde_json::from_str(&text).expect("every body is JSON"),
             text,
         }

@@ -1,0 +1,67 @@
+//! The actions of the API, one line each.
+
+pub(crate) mod create_repository;
+pub(crate) mod put_image;
+
+use futures_util::future::{BoxFuture, FutureExt as _};
+
+use crate::api::call::Call;
+use crate::api::error::Error;
+use crate::app::App;
+use create_repository::create_repository;
+use put_image::put_image;
+
+/// Every action that this service has.
+static ACTIONS: [Action; 2] = [
+    Action {
+        name: "CreateRepository",
+        rights: Rights::All,
+        run: |app, call, body| create_repository(app, call, body).boxed(),
+    },
+    Action {
+        name: "PutImage",
+        rights: Rights::Push,
+        run: |app, call, body| put_image(app, call, body).boxed(),
+    },
+];
+
+pub(crate) struct Action {
+    /// As `X-Amz-Target` has it. In IAM it is `ecr:` and this.
+    pub(crate) name: &'static str,
+    /// What it needs at least.
+    pub(crate) rights: Rights,
+    /// Runs it with the request's body; the response's body.
+    pub(crate) run: Run,
+}
+
+type Run = for<'a> fn(&'a App, &'a mut Call, String) -> BoxFuture<'a, Result<String, Error>>;
+
+/// Which of the API's resources serve an action. Every action is `POST` to the endpoint, so IAM can
+/// tell rights apart only by path. `Pull` and `Push` have the actions of the AWS managed policies
+/// AmazonEC2ContainerRegistryReadOnly and AmazonEC2ContainerRegistryPowerUser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rights {
+    Pull,
+    Push,
+    All,
+}
+
+impl Rights {
+    /// What the resource at this path gives.
+    pub(crate) fn of_resource(path: &str) -> Option<Self> {
+        match path {
+            "/" => Some(Self::All),
+            "/push" => Some(Self::Push),
+            "/pull" => Some(Self::Pull),
+            _ => None,
+        }
+    }
+}
+
+impl Action {
+    /// The action of a target: `AmazonEC2ContainerRegistry_V20150921.` and its name.
+    pub(crate) fn of_target(target: &str) -> Option<&'static Self> {
+        let name = target.strip_prefix("AmazonEC2ContainerRegistry_V20150921.")?;
+        ACTIONS.iter().find(|action| action.name == name)
+    }
+}
