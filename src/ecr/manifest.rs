@@ -467,7 +467,7 @@ mod tests {
         for absent in [r#""""#.to_owned(), format!(r#""{}""#, "x".repeat(256))] {
             assert_eq!(image(&format!(r#""artifactType":{absent},"#)), kept("a"), "{absent}");
         }
-        for odd in ["null", "7", "[]", r#"{"a":1}"#, r#""\ud800""#] {
+        for odd in ["null", "7", "[]", r#"{"a":1}"#, r#""\ud800""#, r#""a\"b""#, r#""\\""#, r#""é""#] {
             assert_eq!(image(&format!(r#""artifactType":{odd},"#)), kept("a"), "{odd}");
         }
     }
