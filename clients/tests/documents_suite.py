@@ -63,7 +63,7 @@ class Person:
 
     def __init__(self, directory):
         self.directory = pathlib.Path(directory)
-        for name in ("clients", "events", "scripts"):
+        for name in ("clients", "events", "ops", "scripts"):
             (self.directory / name).symlink_to(ROOT / name)
         shutil.copy(os.environ["PLAIN_STACK"], self.directory / "stack.env")
         self.variables = stack("PLAIN")
@@ -120,7 +120,7 @@ def operating(person):
     before = person.repository("app")
     policy = re.search(r"^```json\n(.*?)^```", (ROOT / "docs/OPERATING.md").read_text(), re.S | re.M)
     (person.directory / "policy.json").write_text(policy[1])
-    person.types(block_with("docs/OPERATING.md", "scripts/set-repository"))
+    person.types(block_with("docs/OPERATING.md", "ops/set-repository"))
     after = person.repository("app")
     assert json.loads(after["policy"]["S"]) == json.loads(policy[1])
     assert after["mutability"]["S"] == "IMMUTABLE_WITH_EXCLUSION"
@@ -177,7 +177,7 @@ def restore(person):
         return sorted(items, key=lambda it: it["SK"]["S"])
 
     before = stored("restored")
-    command = [line for line in block_with("docs/OPERATING.md", "scripts/copy-table") if line.startswith("scripts/")]
+    command = [line for line in block_with("docs/OPERATING.md", "ops/copy-table") if line.startswith("ops/")]
     assert person.types(command, TABLE_NAME="ecr-own") == "63 items, 62 of them written, 1 others deleted\n"
     assert stored("restored") == stored("ecr-own") == before
     assert person.types(command, TABLE_NAME="ecr-own") == "63 items, 0 of them written, 0 others deleted\n"
@@ -187,8 +187,8 @@ def every_command_is_known():
     here = [
         *block_with("README.md", "aws ecr create-repository"),
         *block_with("docs/OPERATING.md", "clients/aws-cli/ecr"),
-        *block_with("docs/OPERATING.md", "scripts/set-repository"),
-        "scripts/copy-table restored $TABLE_NAME",
+        *block_with("docs/OPERATING.md", "ops/set-repository"),
+        "ops/copy-table restored $TABLE_NAME",
     ]
     for path in ["README.md", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/*.md"))]:
         for command in (command for block in blocks(path) for command in block):
