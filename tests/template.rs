@@ -58,7 +58,7 @@ fn the_sweeper_alone_deletes_and_it_deletes_bodies_alone() {
 fn both_functions_run_as_themselves() {
     let template = template();
     for (function, binary, role) in
-        [("Function", "ecr-put-image", "FunctionRole"), ("Sweeper", "sweeper", "SweeperRole")]
+        [("Function", "ecr-registry", "FunctionRole"), ("Sweeper", "sweeper", "SweeperRole")]
     {
         let function = &template["Resources"][function];
         assert_eq!(function["Metadata"]["BuildProperties"]["Binary"], binary);
