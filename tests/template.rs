@@ -91,6 +91,18 @@ fn another_parameter_makes_another_version() {
 }
 
 #[test]
+fn no_partition_is_a_literal() {
+    let text = include_str!("../template.yaml");
+    assert!(!text.contains("arn:aws"));
+    // A service principal has this suffix in every partition, an endpoint does not.
+    for line in text.lines().filter(|line| line.contains("amazonaws")) {
+        let service = line.trim().strip_prefix("Principal: { Service: ");
+        let service = service.and_then(|rest| rest.strip_suffix(".amazonaws.com }"));
+        assert!(service.is_some_and(|service| !service.contains('.')), "{line}");
+    }
+}
+
+#[test]
 fn api_gateways_own_answers_are_ecrs() {
     let template = template();
     let responses = &template["Resources"]["Api"]["Properties"]["GatewayResponses"];
