@@ -8,6 +8,11 @@ fn template() -> Value {
     serde_yaml_ng::from_str(include_str!("../template.yaml")).unwrap()
 }
 
+/// A value with its tags, such as `!Ref Api`, as YAML.
+fn yaml(value: &Value) -> String {
+    serde_yaml_ng::to_string(value).unwrap().trim().to_owned()
+}
+
 /// The actions that a role allows, with the resources they are allowed on.
 fn allowed(role: &str) -> Vec<(String, String)> {
     let policies = &template()["Resources"][role]["Properties"]["Policies"];
@@ -100,6 +105,51 @@ fn no_partition_is_a_literal() {
         let service = service.and_then(|rest| rest.strip_suffix(".amazonaws.com }"));
         assert!(service.is_some_and(|service| !service.contains('.')), "{line}");
     }
+}
+
+#[test]
+fn the_three_resources_take_signed_posts() {
+    let template = template();
+    let mut resources = Vec::new();
+    let events = template["Resources"]["Function"]["Properties"]["Events"].as_mapping().unwrap();
+    for event in events.values() {
+        assert_eq!(event["Type"], "Api");
+        let properties = &event["Properties"];
+        assert_eq!(yaml(&properties["RestApiId"]), "!Ref Api");
+        // Without an authorizer of its own, a resource has the API's.
+        assert!(properties.get("Auth").is_none(), "{}", yaml(event));
+        resources.push([&properties["Method"], &properties["Path"]].map(|v| v.as_str().unwrap()));
+    }
+    assert_eq!(resources, [["POST", "/"], ["POST", "/push"], ["POST", "/pull"]]);
+    let auth = &template["Resources"]["Api"]["Properties"]["Auth"];
+    assert_eq!(auth["DefaultAuthorizer"], "AWS_IAM");
+}
+
+/// API Gateway lets a caller of the API's own account in where its role's policy *or* the resource
+/// policy allows it. A statement for `*` must therefore leave that account out, and one for the
+/// account's root allows only what the role's policy allows.
+#[test]
+fn the_resource_policy_adds_no_rights_within_the_account() {
+    let template = template();
+    let auth = &template["Resources"]["Api"]["Properties"]["Auth"];
+    let mut wildcards = 0;
+    for statement in auth["ResourcePolicy"]["CustomStatements"].as_sequence().unwrap() {
+        let statement = match statement {
+            Value::Tagged(condition) => &condition.value[1],
+            unconditional => unconditional,
+        };
+        assert_eq!(statement["Effect"], "Allow");
+        match yaml(&statement["Principal"]).as_str() {
+            "'*'" => {
+                let except = &statement["Condition"]["StringNotEquals"]["aws:PrincipalAccount"];
+                assert_eq!(yaml(except), "!Ref AWS::AccountId");
+                wildcards += 1;
+            }
+            "AWS: !Ref CallerAccounts" => {}
+            own => assert_eq!(own, "AWS: !Sub arn:${AWS::Partition}:iam::${AWS::AccountId}:root"),
+        }
+    }
+    assert_eq!(wildcards, 1);
 }
 
 #[test]
