@@ -153,6 +153,32 @@ fn the_resource_policy_adds_no_rights_within_the_account() {
 }
 
 #[test]
+fn a_push_event_has_the_form_of_ecrs() {
+    let template = template();
+    let target = &template["Resources"]["PushPipe"]["Properties"]["TargetParameters"];
+    let event = &target["EventBridgeEventBusParameters"];
+    assert_eq!(event["DetailType"], "ECR Image Action");
+    assert_eq!(event["Source"], "ecr-registry");
+    let detail = target["InputTemplate"].as_str().unwrap();
+    // Each path is inside quotes: without its attribute, it leaves an empty text.
+    let detail: serde_json::Value = serde_json::from_str(detail).unwrap();
+    let attribute = |name: &str| format!("<$.dynamodb.NewImage.{name}.S>");
+    assert_eq!(
+        detail,
+        serde_json::json!({
+            "result": "SUCCESS",
+            "action-type": "PUSH",
+            "registry-id": attribute("registryId"),
+            "repository-name": attribute("repositoryName"),
+            "image-digest": attribute("digest"),
+            "image-tag": attribute("tag"),
+            "manifest-media-type": attribute("mediaType"),
+            "artifact-media-type": attribute("artifactMediaType"),
+        })
+    );
+}
+
+#[test]
 fn api_gateways_own_answers_are_ecrs() {
     let template = template();
     let responses = &template["Resources"]["Api"]["Properties"]["GatewayResponses"];
