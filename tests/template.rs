@@ -1,4 +1,4 @@
-//! What template.yaml promises of its functions and of API Gateway's own answers.
+//! The permissions, resources and responses that template.yaml declares.
 
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -13,7 +13,7 @@ fn yaml(value: &Value) -> String {
     serde_yaml_ng::to_string(value).unwrap().trim().to_owned()
 }
 
-/// The actions that a role allows, with the resources they are allowed on.
+/// The actions that a role allows, each with its resource.
 fn allowed(role: &str) -> Vec<(String, String)> {
     let policies = &template()["Resources"][role]["Properties"]["Policies"];
     let mut allowed = Vec::new();
@@ -24,11 +24,11 @@ fn allowed(role: &str) -> Vec<(String, String)> {
                 Value::Sequence(actions) => actions.clone(),
                 one => vec![one.clone()],
             };
-            let resource = serde_yaml_ng::to_string(&statement["Resource"]).unwrap();
+            let resource = yaml(&statement["Resource"]);
             for action in actions {
                 let action = action.as_str().unwrap().to_owned();
                 assert!(!action.contains('*'), "{action}");
-                allowed.push((action, resource.trim().to_owned()));
+                allowed.push((action, resource.clone()));
             }
         }
     }
@@ -36,14 +36,14 @@ fn allowed(role: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn the_sweeper_alone_deletes_and_it_deletes_bodies_alone() {
+fn only_the_sweeper_deletes_and_only_bodies() {
     let deletes = |(action, _): &(String, String)| action.contains("Delete");
     assert!(!allowed("FunctionRole").iter().any(deletes));
     let sweeper = allowed("SweeperRole");
     let deletions: Vec<_> = sweeper.iter().filter(|allowed| deletes(allowed)).collect();
     let bodies = "!Sub ${ManifestBucket.Arn}/manifests/*";
     assert_eq!(deletions, [&("s3:DeleteObject".to_owned(), bodies.to_owned())]);
-    // It writes nothing.
+    // The sweeper writes nothing.
     let actions: Vec<&str> = sweeper.iter().map(|(action, _)| action.as_str()).collect();
     assert_eq!(
         actions,
@@ -60,50 +60,36 @@ fn the_sweeper_alone_deletes_and_it_deletes_bodies_alone() {
 }
 
 #[test]
-fn both_functions_run_as_themselves() {
+fn each_function_has_its_own_binary_and_role() {
     let template = template();
     for (function, binary, role) in
         [("Function", "ecr-registry", "FunctionRole"), ("Sweeper", "sweeper", "SweeperRole")]
     {
         let function = &template["Resources"][function];
         assert_eq!(function["Metadata"]["BuildProperties"]["Binary"], binary);
-        let own = serde_yaml_ng::to_string(&function["Properties"]["Role"]).unwrap();
-        assert_eq!(own.trim(), format!("!GetAtt {role}.Arn"));
+        assert_eq!(yaml(&function["Properties"]["Role"]), format!("!GetAtt {role}.Arn"));
     }
 }
 
 #[test]
-fn another_parameter_makes_another_version() {
+fn a_changed_parameter_creates_a_new_version() {
     let template = template();
-    let text = |value: &Value| serde_yaml_ng::to_string(value).unwrap();
     let function = &template["Resources"]["Function"]["Properties"];
     let made_of =
         [&template["Globals"]["Function"], &function["MemorySize"], &function["Environment"]];
-    let made_of: String = made_of.into_iter().map(text).collect();
-    let description = text(&function["VersionDescription"]);
+    let made_of: String = made_of.into_iter().map(yaml).collect();
+    let description = yaml(&function["VersionDescription"]);
     let parameters = template["Parameters"].as_mapping().unwrap().keys();
     let parameters = parameters.map(|name| name.as_str().unwrap());
     let used: Vec<&str> =
         parameters.filter(|name| made_of.contains(&format!("!Ref {name}"))).collect();
     assert!(used.contains(&"MemorySize") && used.contains(&"ExistingLayerBucket"), "{used:?}");
     for parameter in used {
-        // This one is never set where there are versions.
+        // Only sam local sets EndpointUrl, and sam local has no versions.
         if parameter != "EndpointUrl" {
             let named = [format!("${{{parameter}}}"), format!("!Ref {parameter}")];
             assert!(named.iter().any(|name| description.contains(name)), "{parameter}");
         }
-    }
-}
-
-#[test]
-fn no_partition_is_a_literal() {
-    let text = include_str!("../template.yaml");
-    assert!(!text.contains("arn:aws"));
-    // A service principal has this suffix in every partition, an endpoint does not.
-    for line in text.lines().filter(|line| line.contains("amazonaws")) {
-        let service = line.trim().strip_prefix("Principal: { Service: ");
-        let service = service.and_then(|rest| rest.strip_suffix(".amazonaws.com }"));
-        assert!(service.is_some_and(|service| !service.contains('.')), "{line}");
     }
 }
 
@@ -153,6 +139,18 @@ fn the_resource_policy_adds_no_rights_within_the_account() {
 }
 
 #[test]
+fn no_partition_is_a_literal() {
+    let text = include_str!("../template.yaml");
+    assert!(!text.contains("arn:aws"));
+    // A service principal has this suffix in every partition, an endpoint does not.
+    for line in text.lines().filter(|line| line.contains("amazonaws")) {
+        let service = line.trim().strip_prefix("Principal: { Service: ");
+        let service = service.and_then(|rest| rest.strip_suffix(".amazonaws.com }"));
+        assert!(service.is_some_and(|service| !service.contains('.')), "{line}");
+    }
+}
+
+#[test]
 fn a_push_event_has_the_form_of_ecrs() {
     let template = template();
     let target = &template["Resources"]["PushPipe"]["Properties"]["TargetParameters"];
@@ -179,7 +177,7 @@ fn a_push_event_has_the_form_of_ecrs() {
 }
 
 #[test]
-fn api_gateways_own_answers_are_ecrs() {
+fn api_gateways_own_responses_have_the_form_of_ecrs() {
     let template = template();
     let responses = &template["Resources"]["Api"]["Properties"]["GatewayResponses"];
     for (kind, response) in responses.as_mapping().unwrap() {
