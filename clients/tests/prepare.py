@@ -1,6 +1,6 @@
-"""Lays out what the cases need beside their own calls: layers, keys, and a table that is gone.
+"""Prepares what the cases need in addition to their own calls: layers, keys, and an endpoint without a table.
 
-Prints the variables that the suites read. `*_STACK` name the files that `serve` has written.
+Prints the variables that the suites read. The variables `*_STACK` name the files that `serve` has written.
 """
 
 import os
@@ -28,16 +28,16 @@ def client(service, variables):
     )
 
 
-def upload_layers(variables, doors):
+def upload_layers(variables, endpoints):
     s3 = client("s3", variables)
     for case in CASES:
-        for door in doors:
-            if case["call"] != "PutImage" or (door == "execute-api" and "everywhere" not in case):
+        for endpoint in endpoints:
+            if case["call"] != "PutImage" or (endpoint == "execute-api" and "everywhere" not in case):
                 continue
             for user in CLIENTS:
                 for layer in LAYERS:
                     key = digest(layer).replace(":", "/")
-                    key = f"012345678910/{repository(user, door, case)}/{key}"
+                    key = f"012345678910/{repository(user, endpoint, case)}/{key}"
                     s3.put_object(Bucket=variables["LAYER_BUCKET"], Key=key, Body=layer)
 
 
