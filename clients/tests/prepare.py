@@ -7,7 +7,7 @@ import os
 import pathlib
 
 import boto3
-from cases import CASES, digest, repository
+from cases import CASES, digest, filled, of_endpoint, repository
 
 CLIENTS = ("boto3", "aws-cli", "javascript")
 LAYERS = ("config", "layer one", "layer two")
@@ -41,16 +41,27 @@ def upload_layers(variables, endpoints):
                     s3.put_object(Bucket=variables["LAYER_BUCKET"], Key=key, Body=layer)
 
 
+def create_repositories(variables, endpoints):
+    ecr = client("ecr", variables)
+    for endpoint in endpoints:
+        for case in of_endpoint(endpoint):
+            for step in case.get("prepared", []):
+                assert step["call"] == "CreateRepository", case["name"]
+                for user in CLIENTS:
+                    ecr.create_repository(**filled(step["input"], repository(user, endpoint, case)))
+
+
 def main():
     plain, quotas, broken = stack("PLAIN"), stack("QUOTAS"), stack("BROKEN")
     upload_layers(plain, ("plain", "execute-api"))
     upload_layers(quotas, ("quotas",))
     client("dynamodb", broken).delete_table(TableName=broken["TABLE_NAME"])
     kms = client("kms", plain)
-    key, disabled = (kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2))
-    kms.disable_key(KeyId=disabled)
-    print(f"export KMS_KEY={key}")
-    print(f"export DISABLED_KMS_KEY={disabled}")
+    for name in ("KMS_KEY", "DISABLED_KMS_KEY"):
+        os.environ[name] = kms.create_key()["KeyMetadata"]["Arn"]
+        print(f"export {name}={os.environ[name]}")
+    create_repositories(plain, ("plain", "execute-api"))
+    kms.disable_key(KeyId=os.environ["DISABLED_KMS_KEY"])
     print(f"export PLAIN_URL={plain['AWS_ENDPOINT_URL_ECR']}")
     print(f"export QUOTAS_URL={quotas['AWS_ENDPOINT_URL_ECR']}")
     print(f"export BROKEN_URL={broken['AWS_ENDPOINT_URL_ECR']}")
