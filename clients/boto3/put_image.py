@@ -2,7 +2,7 @@
 """Puts an image with a stock boto3: python put_image.py ENDPOINT REPOSITORY MANIFEST [TAG]
 
 ENDPOINT is the stack's output EndpointUrl, such as https://ID.execute-api.REGION.amazonaws.com/live,
-or that of `cargo run --example serve`. Region and credentials come from where boto3 looks for them.
+or that of `cargo run --example serve`. boto3 finds region and credentials as usual.
 """
 
 import hashlib
@@ -15,8 +15,8 @@ import boto3
 def ecr_client(endpoint_url, **options):
     """An ecr client for `endpoint_url`; `options` are those of boto3.client.
 
-    boto3 signs for the service `ecr`. API Gateway takes signatures for `execute-api` alone, whatever
-    API is behind it, and answers 403 InvalidSignatureException to others.
+    boto3 signs for the service `ecr`. API Gateway accepts only signatures for `execute-api`, whatever API it
+    serves, and returns 403 InvalidSignatureException for others.
     """
     client = boto3.client("ecr", endpoint_url=endpoint_url, **options)
     client.meta.events.register("before-sign.ecr", _sign_for_execute_api)
@@ -32,18 +32,18 @@ def _sign_for_execute_api(request, **_):
 
 def main():
     endpoint, repository, path, *tag = sys.argv[1:]
-    # As bytes: read as text, line ends may change, and with them the digest.
+    # As bytes, because reading text may change line ends, and with them the digest.
     manifest = pathlib.Path(path).read_bytes()
     ecr = ecr_client(endpoint)
     digest = "sha256:" + hashlib.sha256(manifest).hexdigest()
     named = {"imageTag": tag[0]} if tag else {"imageDigest": digest}
     try:
-        answer = ecr.put_image(
+        response = ecr.put_image(
             repositoryName=repository, imageManifest=manifest.decode(), **named
         )
-        print(answer["image"]["imageId"]["imageDigest"])
+        print(response["image"]["imageId"]["imageDigest"])
     except ecr.exceptions.ImageAlreadyExistsException:
-        print(digest)  # a push that was there already is a success
+        print(digest)  # the image exists as it was sent: a success
 
 
 if __name__ == "__main__":

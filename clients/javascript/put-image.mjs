@@ -1,8 +1,8 @@
 // Puts an image with a stock @aws-sdk/client-ecr: node put-image.mjs ENDPOINT REPOSITORY MANIFEST [TAG]
 //
 // ENDPOINT is the stack's output EndpointUrl, such as
-// https://ID.execute-api.REGION.amazonaws.com/live, or that of `cargo run --example serve`. Region and
-// credentials come from where the SDK looks for them. `npm install @aws-sdk/client-ecr` comes first.
+// https://ID.execute-api.REGION.amazonaws.com/live, or that of `cargo run --example serve`. The SDK finds
+// region and credentials as usual. Run `npm install @aws-sdk/client-ecr` first.
 import { createHash } from "node:crypto";
 import { readFileSync, realpathSync } from "node:fs";
 import { pathToFileURL } from "node:url";
@@ -12,8 +12,8 @@ import { ECRClient, ImageAlreadyExistsException, PutImageCommand } from "@aws-sd
 /**
  * An ECR client for `endpoint`; `options` are those of ECRClient.
  *
- * The SDK signs for the service `ecr`. API Gateway takes signatures for `execute-api` alone, whatever
- * API is behind it, and answers 403 InvalidSignatureException to others.
+ * The SDK signs for the service `ecr`. API Gateway accepts only signatures for `execute-api`, whatever API it
+ * serves, and returns 403 InvalidSignatureException for others.
  */
 export function ecrClient(endpoint, options = {}) {
   return new ECRClient({ ...options, endpoint, signingName: "execute-api" });
@@ -30,7 +30,7 @@ async function main([endpoint, repositoryName, path, imageTag]) {
     console.log(image.imageId.imageDigest);
   } catch (error) {
     if (!(error instanceof ImageAlreadyExistsException)) throw error;
-    console.log(imageDigest); // a push that was there already is a success
+    console.log(imageDigest); // the image exists as it was sent: a success
   }
 }
 

@@ -1,4 +1,4 @@
-"""The cases of the table, and what only the AWS CLI shows, by the `aws` command."""
+"""The cases of the table and those of the AWS CLI alone, with the `aws` command."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 
-from cases import MANIFESTS, contains, digest, filled, of_door, repository, run
+from cases import MANIFESTS, contains, digest, filled, of_endpoint, repository, run
 
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "boto3"))
@@ -21,12 +21,12 @@ ENVIRONMENT = {**os.environ, "AWS_MAX_ATTEMPTS": "2", "AWS_PAGER": ""}
 
 
 def version():
-    told = subprocess.run(["aws", "--version"], check=True, capture_output=True, text=True)
-    return int(re.match(r"aws-cli/(\d+)", told.stdout)[1])
+    ran = subprocess.run(["aws", "--version"], check=True, capture_output=True, text=True)
+    return int(re.match(r"aws-cli/(\d+)", ran.stdout)[1])
 
 
-# What the CLI exits with when the service refuses: 254 since version 2.
-REFUSED = 254 if version() >= 2 else 255
+# The CLI's exit code after an error of the service: 254 since version 2.
+REJECTED = 254 if version() >= 2 else 255
 
 
 def aws(url, *arguments, command=("aws", "ecr")):
@@ -43,8 +43,8 @@ def kebab(name):
 
 
 def arguments(step, repo, directory):
-    """A call as a person would type it: manifests come from files, those with CR in them within
-    the whole call, because `file://` makes LF of CR LF."""
+    """A call as a user would type it, with manifests from files. One with CR comes from a file of the whole call,
+    because `file://` turns CR LF into LF."""
     typed = [kebab(step["call"]).lstrip("-")]
     manifest = step["input"].get("imageManifest", "@none")[1:]
     if "\r" in MANIFESTS.get(manifest, ""):
@@ -62,9 +62,9 @@ def arguments(step, repo, directory):
     return typed
 
 
-def refused(ran, call, error, repo=""):
-    """Sees the CLI's exit code, and its sentence on standard error."""
-    assert ran.returncode == REFUSED, (ran.returncode, ran.stdout, ran.stderr)
+def rejected(ran, call, error, repo=""):
+    """Asserts the CLI's exit code and its message on standard error."""
+    assert ran.returncode == REJECTED, (ran.returncode, ran.stdout, ran.stderr)
     known = re.search("Request id: ([0-9a-f-]{36})", ran.stderr)
     message = filled(error["message"], repo, known[1] if known else "")
     retried = r" \(reached max retries: 1\)" if error.get("status", 400) >= 500 else ""
@@ -72,14 +72,14 @@ def refused(ran, call, error, repo=""):
     assert re.search(expected + re.escape(message), ran.stderr), (expected + message, ran.stderr)
 
 
-def table(door, url, directory, command=("aws", "ecr")):
+def table(endpoint, url, directory, command=("aws", "ecr")):
     given = ecr_client(url)
 
     def tested(case):
-        repo = repository(NAME, door, case)
+        repo = repository(NAME, endpoint, case)
 
         def test():
-            # What is given is given by boto3: each `aws` takes most of a second to start.
+            # boto3 makes the given calls, because each `aws` takes most of a second to start.
             for step in case.get("given", []):
                 operation = getattr(given, kebab(step["call"]).lstrip("-").replace("-", "_"))
                 operation(**filled(step["input"], repo))
@@ -88,11 +88,11 @@ def table(door, url, directory, command=("aws", "ecr")):
                 assert ran.returncode == 0, ran.stderr
                 contains(json.loads(ran.stdout), filled(case["answer"], repo))
             else:
-                refused(ran, case["call"], case["error"], repo)
+                rejected(ran, case["call"], case["error"], repo)
 
         return test
 
-    return [(f"{door}: {case['name']}", tested(case)) for case in of_door(door)]
+    return [(f"{endpoint}: {case['name']}", tested(case)) for case in of_endpoint(endpoint)]
 
 
 def main():
@@ -107,18 +107,18 @@ def main():
         def other_operation():
             message = "The requested operation is not recognized by the service"
             error = {"code": "UnknownOperationException", "message": message}
-            refused(aws(plain, "describe-repositories"), "DescribeRepositories", error)
+            rejected(aws(plain, "describe-repositories"), "DescribeRepositories", error)
 
         def without_recipe():
             message = "Credential should be scoped to correct service: 'execute-api'. "
             error = {"code": "InvalidSignatureException", "message": message}
-            refused(aws(gateway, *put), "PutImage", error)
+            rejected(aws(gateway, *put), "PutImage", error)
 
         def without_signature():
             ran = aws(gateway, *put, "--no-sign-request")
             message = "The requested operation is not recognized by the service"
             error = {"code": "UnknownOperationException", "message": message}
-            refused(ran, "PutImage", error)
+            rejected(ran, "PutImage", error)
 
         def request_id():
             ran = aws(plain, *put, "--debug")
@@ -130,7 +130,7 @@ def main():
             ran = aws(plain, *typed, "--image-digest", digest(MANIFESTS["odd"]))
             message = f"The image with digest '{digest(MANIFESTS['odd'])}' in repository 'cli'"
             error = {"code": "ImageDigestDoesNotMatchException", "message": message}
-            refused(ran, "PutImage", error)
+            rejected(ran, "PutImage", error)
 
         tests = table("plain", plain, directory)
         tests += table("execute-api", gateway, directory, command=[RECIPE])
@@ -138,10 +138,10 @@ def main():
         tests += table("broken", os.environ["BROKEN_URL"], directory)
         tests += [
             ("another operation is an UnknownOperationException", other_operation),
-            ("the stock CLI is refused by API Gateway", without_recipe),
-            ("a request without a signature is refused by API Gateway", without_signature),
-            ("--debug tells the request id", request_id),
-            ("file:// makes LF of CR LF, and --image-digest finds out", line_ends),
+            ("the stock CLI is rejected by API Gateway", without_recipe),
+            ("a request without a signature is rejected by API Gateway", without_signature),
+            ("--debug shows the request id", request_id),
+            ("file:// turns CR LF into LF, and --image-digest detects it", line_ends),
         ]
         run(NAME, tests, workers=2)
 

@@ -1,4 +1,4 @@
-"""The cases of the table, and what only boto3 shows, by boto3."""
+"""The cases of the table and those of boto3 alone."""
 
 import os
 import pathlib
@@ -9,7 +9,7 @@ import boto3
 import botocore
 from botocore.config import Config
 from botocore.exceptions import ClientError, ParamValidationError
-from cases import MANIFESTS, contains, digest, filled, of_door, repository, run
+from cases import MANIFESTS, contains, digest, filled, of_endpoint, repository, run
 
 HERE = pathlib.Path(__file__).parent
 RECIPE = HERE.parent / "boto3" / "put_image.py"
@@ -22,9 +22,9 @@ OPERATIONS = {"PutImage": "put_image", "CreateRepository": "create_repository"}
 ATTEMPTS = Config(retries={"total_max_attempts": 2})
 
 
-def table(door, ecr):
+def table(endpoint, ecr):
     def tested(case):
-        repo = repository(NAME, door, case)
+        repo = repository(NAME, endpoint, case)
 
         def call(step):
             operation = getattr(ecr, OPERATIONS[step["call"]])
@@ -34,23 +34,23 @@ def table(door, ecr):
             for step in case.get("given", []):
                 call(step)
             if "answer" in case:
-                answer = call(case)
-                contains(answer, filled(case["answer"], repo))
-                assert answer["ResponseMetadata"]["RequestId"]
+                response = call(case)
+                contains(response, filled(case["answer"], repo))
+                assert response["ResponseMetadata"]["RequestId"]
             else:
-                refused(ecr, lambda: call(case), case["error"], repo)
+                rejected(ecr, lambda: call(case), case["error"], repo)
 
         return test
 
-    return [(f"{door}: {case['name']}", tested(case)) for case in of_door(door)]
+    return [(f"{endpoint}: {case['name']}", tested(case)) for case in of_endpoint(endpoint)]
 
 
-def refused(ecr, call, error, repo="", attempts=None):
-    """Sees that `call` raises the client's own exception class of `error`'s code."""
+def rejected(ecr, call, error, repo="", attempts=None):
+    """Asserts that `call` raises the client's own exception class of `error`'s code."""
     modelled = not error.get("unmodelled")
     expected = getattr(ecr.exceptions, error["code"]) if modelled else ClientError
     try:
-        answer = call()
+        response = call()
     except expected as raised:
         assert type(raised) is expected, type(raised)
         response, metadata = raised.response, raised.response["ResponseMetadata"]
@@ -63,7 +63,7 @@ def refused(ecr, call, error, repo="", attempts=None):
         if attempts is not None:
             assert metadata["RetryAttempts"] == attempts - 1, metadata
     else:
-        raise AssertionError(f"no {error['code']} but {answer}")
+        raise AssertionError(f"no {error['code']} but {response}")
 
 
 def unmodelled(code, message, status=400):
@@ -100,7 +100,7 @@ def main():
     def other_operation():
         message = "The requested operation is not recognized by the service"
         error = unmodelled("UnknownOperationException", message, 404)
-        refused(plain, plain.describe_repositories, error)
+        rejected(plain, plain.describe_repositories, error)
 
     def retried():
         error = {
@@ -109,19 +109,19 @@ def main():
             "message": "The request could not be completed because of a failure of the service. "
             "Request id: {requestId}",
         }
-        refused(broken, lambda: broken.put_image(**put), error, attempts=2)
+        rejected(broken, lambda: broken.put_image(**put), error, attempts=2)
 
     def without_recipe():
         stock = boto3.client("ecr", endpoint_url=gateway_url)
         message = "Credential should be scoped to correct service: 'execute-api'. "
         error = unmodelled("InvalidSignatureException", message, 403)
-        refused(stock, lambda: stock.put_image(**put), error)
+        rejected(stock, lambda: stock.put_image(**put), error)
 
     def by_service_model():
         models = str(HERE.parent / "aws-cli" / "models")
         session = botocore.session.Session(session_vars={"data_path": (None, None, models, None)})
         ecr = session.create_client("ecr", endpoint_url=gateway_url)
-        refused(ecr, lambda: ecr.create_repository(repositoryName="Upper"), {
+        rejected(ecr, lambda: ecr.create_repository(repositoryName="Upper"), {
             "code": "InvalidParameterException",
             "message": "Invalid parameter at 'repositoryName' failed to satisfy constraint: 'must "
             "satisfy regular expression '(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*"
@@ -133,7 +133,7 @@ def main():
         ecr = boto3.client("ecr", endpoint_url=gateway_url, config=unsigned)
         message = "The requested operation is not recognized by the service"
         error = unmodelled("UnknownOperationException", message, 404)
-        refused(ecr, lambda: ecr.put_image(**put), error)
+        rejected(ecr, lambda: ecr.put_image(**put), error)
 
     def without_stage():
         ecr = ecr_client(gateway_url.removesuffix("/live"))
@@ -142,7 +142,7 @@ def main():
         except ClientError as raised:
             assert raised.response["ResponseMetadata"]["HTTPStatusCode"] == 403, raised.response
         else:
-            raise AssertionError("an answer without a stage")
+            raise AssertionError("a response without a stage")
 
     def recipe_runs():
         manifest = HERE / "manifests" / "one.json"
@@ -158,11 +158,11 @@ def main():
         ("a wrong JSON type is a SerializationException", wrong_json_type),
         ("minimum lengths and types are checked before sending", validated_locally),
         ("another operation is an UnknownOperationException", other_operation),
-        ("a ServerException is tried again", retried),
-        ("a stock client is refused by API Gateway", without_recipe),
+        ("a ServerException is retried", retried),
+        ("a stock client is rejected by API Gateway", without_recipe),
         ("the service model signs for API Gateway", by_service_model),
-        ("a request without a signature is refused by API Gateway", without_signature),
-        ("a URL without the stage is refused by API Gateway", without_stage),
+        ("a request without a signature is rejected by API Gateway", without_signature),
+        ("a URL without the stage is rejected by API Gateway", without_stage),
         ("the recipe runs", recipe_runs),
     ]
     run(NAME, tests)

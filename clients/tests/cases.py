@@ -1,8 +1,8 @@
-"""What the suites of boto3 and the AWS CLI share: the table of cases, and how it is run.
+"""The table of cases and its runner, for the suites of boto3 and the AWS CLI.
 
-A case is a call with the answer or the error that it must have, after the calls that are given. It
-has a repository of its own. `at` names another endpoint than the ordinary one: `quotas`, where
-one image and one tag are all, or `broken`, where the table is gone.
+A case is a call with the `answer` or the `error` that it must have, after the calls in `given`. It has a repository
+of its own. prepare.py makes the calls in `prepared`, before it disables the key. `at` names another endpoint than the ordinary one: `quotas`, which allows one image and one tag, or
+`broken`, whose table does not exist. A case for `everywhere` also runs at API Gateway's endpoint.
 """
 
 import hashlib
@@ -37,8 +37,8 @@ MANIFESTS = manifests()
 CASES = json.loads((HERE / "cases.json").read_text())
 
 
-def repository(client, door, case):
-    return f"{client}/{door}/" + re.sub("[^a-z0-9]+", "-", case["name"].lower())
+def repository(client, endpoint, case):
+    return f"{client}/{endpoint}/" + re.sub("[^a-z0-9]+", "-", case["name"].lower())
 
 
 def filled(value, repo, request_id=""):
@@ -62,22 +62,22 @@ def filled(value, repo, request_id=""):
     return value
 
 
-def contains(answer, expected, at="answer"):
-    """Sees that all of `expected` is in `answer`."""
+def contains(response, expected, at="response"):
+    """Asserts that `response` contains all of `expected`."""
     if isinstance(expected, dict):
         for key, value in expected.items():
-            assert key in answer, f"{at} has no {key}"
-            contains(answer[key], value, f"{at}.{key}")
+            assert key in response, f"{at} has no {key}"
+            contains(response[key], value, f"{at}.{key}")
     else:
         shown = lambda value: repr(value)[:300]
-        assert answer == expected, f"{at} is {shown(answer)}, not {shown(expected)}"
+        assert response == expected, f"{at} is {shown(response)}, not {shown(expected)}"
 
 
-def of_door(door):
-    """The cases of an endpoint: all, or at API Gateway's those that are for everywhere."""
+def of_endpoint(endpoint):
+    """The cases of an endpoint."""
     for case in CASES:
         at = case.get("at", "plain")
-        if at == door or (door == "execute-api" and case.get("everywhere")):
+        if at == endpoint or (endpoint == "execute-api" and case.get("everywhere")):
             yield case
 
 

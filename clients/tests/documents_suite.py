@@ -1,5 +1,5 @@
-"""Runs the commands of README.md and docs/ as they are written there, those that no other step of
-.ci/run runs, and sees what they have done. Every command must be known here."""
+"""Runs the commands of README.md and docs/ that no other step of .ci/run runs, as they are written there, and
+checks their effects. Every command of the pages must be listed here."""
 
 import json
 import os
@@ -18,7 +18,7 @@ NAME = "documents"
 REFERENCE = "sha256:f1d4ae3f7261a72e98c6ebefe9985cf10a0ea5bd762585a43e0700ed99863807"
 OTHER_ACCOUNT = "111122223333"
 
-# What the other commands begin with, and where they are run.
+# The beginnings of all other commands, and what runs them.
 ELSEWHERE = {
     "cargo run --example push": ".ci/run, tests/examples, clients/tests/skopeo_suite.py",
     "cargo run --example serve": "clients/test, with another port and directory",
@@ -35,7 +35,7 @@ ELSEWHERE = {
     "scripts/plot": "draws what scripts/peers measured",
     "scripts/invoke-": "scripts/local-ways",
     "cargo run -p push-model": "cargo test -p push-model, a part of it",
-    "cargo run --release --example": "cargo test, a part of it: this takes long",
+    "cargo run --release -p histories": "cargo test, a part of it: this takes long",
     "sam deploy": "needs AWS",
     "aws lambda": "needs AWS",
     "aws dynamodb restore-table-to-point-in-time": "needs AWS",
@@ -59,11 +59,11 @@ def block_with(path, command):
 
 
 class Person:
-    """Somebody in the clone's directory, who has run `serve` and knows what it printed."""
+    """A user in the clone's directory with the variables that `serve` printed."""
 
     def __init__(self, directory):
         self.directory = pathlib.Path(directory)
-        for name in ("clients", "events", "scripts"):
+        for name in ("clients", "events", "ops", "scripts"):
             (self.directory / name).symlink_to(ROOT / name)
         shutil.copy(os.environ["PLAIN_STACK"], self.directory / "stack.env")
         self.variables = stack("PLAIN")
@@ -101,7 +101,7 @@ def own_commands(person):
 
 
 def operating(person):
-    """In the order of the page, for each part needs what the one before has made."""
+    """In the order of the page, because each part needs what the part before it has made."""
     manifest = '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
     (person.directory / "manifest.json").write_text(manifest)
     npm = ROOT / "target/clients/npm"
@@ -118,16 +118,17 @@ def operating(person):
         assert person.tag("app", tag) == digest(manifest), tag
 
     before = person.repository("app")
-    policy = re.search(r"^```json\n(.*?)^```", (ROOT / "docs/OPERATING.md").read_text(), re.S | re.M)
-    (person.directory / "policy.json").write_text(policy[1])
-    person.types(block_with("docs/OPERATING.md", "scripts/set-repository"))
+    examples = re.findall(r"^```json\n(.*?)^```", (ROOT / "docs/OPERATING.md").read_text(), re.S | re.M)
+    (policy,) = (example for example in examples if '"ecr:' in example)
+    (person.directory / "policy.json").write_text(policy)
+    person.types(block_with("docs/OPERATING.md", "ops/set-repository"))
     after = person.repository("app")
-    assert json.loads(after["policy"]["S"]) == json.loads(policy[1])
+    assert json.loads(after["policy"]["S"]) == json.loads(policy)
     assert after["mutability"]["S"] == "IMMUTABLE_WITH_EXCLUSION"
     assert after["filters"]["L"] == [{"S": "dev-*"}]
     assert after["rev"] != before["rev"]
 
-    # The account that the policy names may push now, and what is immutable stays.
+    # The account that the policy names can push now, and an immutable tag does not move.
     foreign = boto3.client(
         "ecr",
         endpoint_url=os.environ["PLAIN_URL"],
@@ -147,7 +148,7 @@ def operating(person):
 
 
 def restore(person):
-    """Two tables that differ in each way become the same."""
+    """Two tables that differ in every way become equal."""
     dynamodb = client("dynamodb", person.variables)
     digests = {name: {"S": f"sha256:{name}"} for name in ("old", "new")}
 
@@ -177,7 +178,7 @@ def restore(person):
         return sorted(items, key=lambda it: it["SK"]["S"])
 
     before = stored("restored")
-    command = [line for line in block_with("docs/OPERATING.md", "scripts/copy-table") if line.startswith("scripts/")]
+    command = [line for line in block_with("docs/OPERATING.md", "ops/copy-table") if line.startswith("ops/")]
     assert person.types(command, TABLE_NAME="ecr-own") == "63 items, 62 of them written, 1 others deleted\n"
     assert stored("restored") == stored("ecr-own") == before
     assert person.types(command, TABLE_NAME="ecr-own") == "63 items, 0 of them written, 0 others deleted\n"
@@ -187,8 +188,8 @@ def every_command_is_known():
     here = [
         *block_with("README.md", "aws ecr create-repository"),
         *block_with("docs/OPERATING.md", "clients/aws-cli/ecr"),
-        *block_with("docs/OPERATING.md", "scripts/set-repository"),
-        "scripts/copy-table restored $TABLE_NAME",
+        *block_with("docs/OPERATING.md", "ops/set-repository"),
+        "ops/copy-table restored $TABLE_NAME",
     ]
     for path in ["README.md", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/*.md"))]:
         for command in (command for block in blocks(path) for command in block):

@@ -1,11 +1,11 @@
-// The cases of the table, and what only the SDK for JavaScript shows.
+// The cases of the table and those of the SDK for JavaScript alone.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-// The packages are installed elsewhere, and `clients/test` runs copies beside them.
+// `clients/test` runs a copy of this file in the folder where the packages are installed.
 import * as sdk from "@aws-sdk/client-ecr";
 import { ecrClient } from "./put-image.mjs";
 
@@ -49,12 +49,12 @@ function filled(value, repo, requestId = "") {
     .replaceAll("{disabledKey}", ENV.DISABLED_KMS_KEY);
 }
 
-/** Sees that all of `expected` is in `answer`. */
-function contains(answer, expected, at = "answer") {
+/** Asserts that `response` contains all of `expected`. */
+function contains(response, expected, at = "response") {
   if (expected !== null && typeof expected === "object" && !Array.isArray(expected)) {
-    for (const [key, value] of Object.entries(expected)) contains(answer?.[key], value, `${at}.${key}`);
+    for (const [key, value] of Object.entries(expected)) contains(response?.[key], value, `${at}.${key}`);
   } else {
-    assert.deepEqual(answer, expected, `${at}: ${String(answer).slice(0, 300)}`);
+    assert.deepEqual(response, expected, `${at}: ${String(response).slice(0, 300)}`);
   }
 }
 
@@ -62,7 +62,7 @@ const send = (client, step, repo) =>
   client.send(new sdk[`${step.call}Command`](filled(step.input, repo)));
 
 /** Sees that `call` rejects with the SDK's own exception class of `error`'s code. */
-async function refused(call, error, repo = "", attempts = 1) {
+async function rejected(call, error, repo = "", attempts = 1) {
   const modelled = error.unmodelled ? ECRServiceException : sdk[error.code];
   const raised = await call().then(
     () => assert.fail(`no ${error.code}`),
@@ -78,22 +78,22 @@ async function refused(call, error, repo = "", attempts = 1) {
   assert.equal(raised.$metadata.attempts, attempts, "attempts");
 }
 
-function table(door, client, attempts = 1) {
+function table(endpoint, client, attempts = 1) {
   const here = ({ at = "plain", everywhere }) =>
-    at === door || (door === "execute-api" && everywhere);
+    at === endpoint || (endpoint === "execute-api" && everywhere);
   return CASES.filter(here).map((each) => {
     const slug = each.name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
-    const repo = `${NAME}/${door}/${slug}`;
+    const repo = `${NAME}/${endpoint}/${slug}`;
     return [
-      `${door}: ${each.name}`,
+      `${endpoint}: ${each.name}`,
       async () => {
         for (const step of each.given ?? []) await send(client, step, repo);
         if (each.error) {
-          await refused(() => send(client, each, repo), each.error, repo, attempts);
+          await rejected(() => send(client, each, repo), each.error, repo, attempts);
         } else {
-          const answer = await send(client, each, repo);
-          contains(answer, filled(each.answer, repo));
-          assert.match(answer.$metadata.requestId, /^[0-9a-f-]{36}$/);
+          const response = await send(client, each, repo);
+          contains(response, filled(each.answer, repo));
+          assert.match(response.$metadata.requestId, /^[0-9a-f-]{36}$/);
         }
       },
     ];
@@ -124,9 +124,9 @@ const tests = [
     },
   ],
   [
-    "what is missing is for the service to say",
+    "the service reports a missing member",
     () =>
-      refused(() => putInto(plain, { repositoryName: "javascript" }), {
+      rejected(() => putInto(plain, { repositoryName: "javascript" }), {
         code: "InvalidParameterException",
         message:
           "Invalid parameter at 'imageManifest' failed to satisfy constraint: 'must not be null'",
@@ -135,15 +135,15 @@ const tests = [
   [
     "another operation is an UnknownOperationException",
     () =>
-      refused(
+      rejected(
         () => plain.send(new sdk.DescribeRepositoriesCommand({})),
         unmodelled("UnknownOperationException", UNKNOWN, 404),
       ),
   ],
   [
-    "a stock client is refused by API Gateway",
+    "a stock client is rejected by API Gateway",
     () =>
-      refused(
+      rejected(
         () => putInto(new ECRClient({ endpoint: GATEWAY })),
         unmodelled(
           "InvalidSignatureException",
@@ -153,7 +153,7 @@ const tests = [
       ),
   ],
   [
-    "a URL without the stage is refused by API Gateway",
+    "a URL without the stage is rejected by API Gateway",
     async () => {
       const client = ecrClient(GATEWAY.replace("/live", ""));
       const raised = await putInto(client).catch((raised) => raised);

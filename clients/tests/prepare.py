@@ -1,13 +1,13 @@
-"""Lays out what the cases need beside their own calls: layers, keys, and a table that is gone.
+"""Prepares what the cases need in addition to their own calls: layers, keys, and an endpoint without a table.
 
-Prints the variables that the suites read. `*_STACK` name the files that `serve` has written.
+Prints the variables that the suites read. The variables `*_STACK` name the files that `serve` has written.
 """
 
 import os
 import pathlib
 
 import boto3
-from cases import CASES, digest, repository
+from cases import CASES, digest, filled, of_endpoint, repository
 
 CLIENTS = ("boto3", "aws-cli", "javascript")
 LAYERS = ("config", "layer one", "layer two")
@@ -28,17 +28,27 @@ def client(service, variables):
     )
 
 
-def upload_layers(variables, doors):
+def upload_layers(variables, endpoints):
     s3 = client("s3", variables)
     for case in CASES:
-        for door in doors:
-            if case["call"] != "PutImage" or (door == "execute-api" and "everywhere" not in case):
+        for endpoint in endpoints:
+            if case["call"] != "PutImage" or (endpoint == "execute-api" and "everywhere" not in case):
                 continue
             for user in CLIENTS:
                 for layer in LAYERS:
                     key = digest(layer).replace(":", "/")
-                    key = f"012345678910/{repository(user, door, case)}/{key}"
+                    key = f"012345678910/{repository(user, endpoint, case)}/{key}"
                     s3.put_object(Bucket=variables["LAYER_BUCKET"], Key=key, Body=layer)
+
+
+def create_repositories(variables, endpoints):
+    ecr = client("ecr", variables)
+    for endpoint in endpoints:
+        for case in of_endpoint(endpoint):
+            for step in case.get("prepared", []):
+                assert step["call"] == "CreateRepository", case["name"]
+                for user in CLIENTS:
+                    ecr.create_repository(**filled(step["input"], repository(user, endpoint, case)))
 
 
 def main():
@@ -47,10 +57,11 @@ def main():
     upload_layers(quotas, ("quotas",))
     client("dynamodb", broken).delete_table(TableName=broken["TABLE_NAME"])
     kms = client("kms", plain)
-    key, disabled = (kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2))
-    kms.disable_key(KeyId=disabled)
-    print(f"export KMS_KEY={key}")
-    print(f"export DISABLED_KMS_KEY={disabled}")
+    for name in ("KMS_KEY", "DISABLED_KMS_KEY"):
+        os.environ[name] = kms.create_key()["KeyMetadata"]["Arn"]
+        print(f"export {name}={os.environ[name]}")
+    create_repositories(plain, ("plain", "execute-api"))
+    kms.disable_key(KeyId=os.environ["DISABLED_KMS_KEY"])
     print(f"export PLAIN_URL={plain['AWS_ENDPOINT_URL_ECR']}")
     print(f"export QUOTAS_URL={quotas['AWS_ENDPOINT_URL_ECR']}")
     print(f"export BROKEN_URL={broken['AWS_ENDPOINT_URL_ECR']}")

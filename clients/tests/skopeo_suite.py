@@ -1,4 +1,4 @@
-"""An OCI image layout of skopeo's, pushed with the example `push`, and put again by AWS's clients."""
+"""Pushes an OCI image layout that skopeo wrote with the example `push`, and puts its image with AWS's clients."""
 
 import hashlib
 import io
@@ -53,7 +53,7 @@ def layout_in(directory):
 
 
 def push(layout):
-    """`push` in a shell with what `serve` has exported."""
+    """Runs `push` with the variables that `serve` has exported."""
     lines = pathlib.Path(os.environ["PLAIN_STACK"]).read_text().splitlines()
     exports = dict(line.removeprefix("export ").split("=", 1) for line in lines)
     command = [os.environ["PUSH"], layout, f"{REPOSITORY}:v1"]
@@ -97,14 +97,14 @@ def main():
 
         def tagged_by_boto3():
             text = manifest.read_bytes().decode()
-            answer = ecr.put_image(repositoryName=REPOSITORY, imageManifest=text, imageTag="v2")
-            assert answer["image"]["imageId"] == {"imageDigest": digest, "imageTag": "v2"}, answer
+            response = ecr.put_image(repositoryName=REPOSITORY, imageManifest=text, imageTag="v2")
+            assert response["image"]["imageId"] == {"imageDigest": digest, "imageTag": "v2"}, response
 
         tests = [
             ("its layout is pushed", pushed),
             ("its layout is pushed again", pushed_again),
-            ("boto3 finds the image there", put_again_by_boto3),
-            ("the AWS CLI finds the image there", put_again_by_the_cli),
+            ("boto3 gets ImageAlreadyExistsException", put_again_by_boto3),
+            ("the AWS CLI gets ImageAlreadyExistsException", put_again_by_the_cli),
             ("boto3 gives the image another tag", tagged_by_boto3),
         ]
         run(NAME, tests)
