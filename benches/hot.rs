@@ -8,7 +8,6 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::print_stdout,
-    clippy::unwrap_used,
     reason = "a benchmark"
 )]
 

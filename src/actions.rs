@@ -38,9 +38,9 @@ type Run = for<'a> fn(&'a App, &'a mut Call, String) -> BoxFuture<'a, Result<Str
 
 /// Which of the API's resources serve an action. Every action is `POST` to the endpoint, so IAM can
 /// tell rights apart only by path. `Pull` and `Push` have the actions of the AWS managed policies
-/// AmazonEC2ContainerRegistryReadOnly and AmazonEC2ContainerRegistryPowerUser.
+/// `AmazonEC2ContainerRegistryReadOnly` and `AmazonEC2ContainerRegistryPowerUser`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rights {
+pub(crate) enum Rights {
     Pull,
     Push,
     All,

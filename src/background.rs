@@ -8,15 +8,15 @@ use futures_util::future::{BoxFuture, FutureExt as _, MaybeDone, maybe_done};
 ///
 /// `join!` and `select!` do not serve here: a result must not wait for this work, and the work must
 /// outlive several awaits.
-pub struct Background<'a, T>(Option<MaybeDone<BoxFuture<'a, T>>>);
+pub(crate) struct Background<'a, T>(Option<MaybeDone<BoxFuture<'a, T>>>);
 
 impl<'a, T> Background<'a, T> {
-    pub fn new(work: impl Future<Output = T> + Send + 'a) -> Self {
+    pub(crate) fn new(work: impl Future<Output = T> + Send + 'a) -> Self {
         Self(Some(maybe_done(work.boxed())))
     }
 
     /// Runs `main` to its end, and this concurrently as far as it gets.
-    pub async fn during<M: Future>(&mut self, main: M) -> M::Output {
+    pub(crate) async fn during<M: Future>(&mut self, main: M) -> M::Output {
         let mut main = std::pin::pin!(main);
         std::future::poll_fn(|context| {
             if let Some(work) = &mut self.0 {
@@ -28,7 +28,7 @@ impl<'a, T> Background<'a, T> {
     }
 
     /// Waits for the result; `None` if it was taken before.
-    pub async fn take(&mut self) -> Option<T> {
+    pub(crate) async fn take(&mut self) -> Option<T> {
         let work = self.0.as_mut()?;
         work.await;
         self.0.take().and_then(|mut work| Pin::new(&mut work).take_output())

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 /// The cause of a failure.
-pub type Cause = Box<dyn Error + Send + Sync>;
+pub(crate) type Cause = Box<dyn Error + Send + Sync>;
 
 /// The most bytes of causes that a log event holds. The message of an error may name 28,000 missing
 /// children, which nobody needs to read there.
@@ -38,7 +38,7 @@ impl Failure {
 
 /// The message of an error and those of all its sources, in one line of at most 16 KiB.
 #[must_use]
-pub fn causes(error: &dyn Error) -> String {
+pub(crate) fn causes(error: &dyn Error) -> String {
     let mut chain = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

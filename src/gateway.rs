@@ -72,6 +72,7 @@ pub async fn handle(
 /// What a successful push does by itself, without calls to services: the event's bytes in, the
 /// response's out. For `benches/cpu.rs`.
 #[doc(hidden)]
+#[must_use]
 pub fn push_without_calls(event: &[u8], config: &Config) -> Option<Vec<u8>> {
     let Received { request_id, payload, mut call, asked } =
         receive(serde_json::from_slice(event).ok()?, config);

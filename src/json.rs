@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 /// `derive(Deserialize)` alone would also accept an array of the members' values in order, which no
 /// client means and no other implementation of these formats accepts.
 #[derive(Debug)]
-pub struct Object<T>(pub T);
+pub(crate) struct Object<T>(pub T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -36,7 +36,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
 /// A JSON array of any length, all of whose elements are read. Keeps at most `N` elements, so that a
 /// longer array costs no memory.
 #[derive(Debug)]
-pub struct AtMost<const N: usize, T>(pub Vec<T>);
+pub(crate) struct AtMost<const N: usize, T>(pub Vec<T>);
 
 impl<'de, const N: usize, T: Deserialize<'de>> Deserialize<'de> for AtMost<N, T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

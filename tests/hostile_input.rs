@@ -1,7 +1,5 @@
 //! What an input may cost: however its bytes are arranged, a call takes a small multiple of them.
 
-#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
-
 use ecr_registry::{Event, handle};
 use lambda_runtime::{Context, LambdaEvent};
 use peak_alloc::PeakAlloc;

@@ -92,7 +92,7 @@ fn arguments() -> Result<Option<Arguments>, lexopt::Error> {
             Long("port") => arguments.port = parser.value()?.parse()?,
             Long("address") => arguments.address = parser.value()?.parse()?,
             Long("base-path") => {
-                arguments.base_path = Some(base_path_of(parser.value()?.string()?)?)
+                arguments.base_path = Some(base_path_of(parser.value()?.string()?)?);
             }
             Long("execute-api") => arguments.execute_api = true,
             Long("data") => arguments.data = Some(parser.value()?.into()),

@@ -16,7 +16,7 @@ pub(crate) const MAX_TAG_VALUE: usize = 256;
 
 /// An exception of the ECR API, or one of the errors common to AWS's JSON protocol.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// The body is not one JSON object of the operation's shape.
     #[error("The request body could not be read: {0}")]
     Serialization(&'static str),
@@ -183,7 +183,7 @@ pub enum Error {
 
 /// A quota that a push would overrun.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Limit {
+pub(crate) enum Limit {
     /// Images per repository.
     Images(u64),
     /// Big indexes per repository.
@@ -195,7 +195,7 @@ pub enum Limit {
 impl Error {
     /// The exception's name: the body's `__type` and the header `x-amzn-ErrorType`.
     #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::Serialization(_) | Self::NoRequest(_) => "SerializationException",
             Self::UnknownOperation => "UnknownOperationException",
@@ -218,7 +218,7 @@ impl Error {
 
     /// The HTTP status: the reference gives 400 to every exception but `ServerException`.
     #[must_use]
-    pub fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         match self {
             Self::UnknownOperation => 404,
             Self::Server(_) => 500,
@@ -228,7 +228,7 @@ impl Error {
 
     /// The error code of the AWS service that caused this.
     #[must_use]
-    pub fn aws_code(&self) -> Option<&str> {
+    pub(crate) fn aws_code(&self) -> Option<&str> {
         match self {
             Self::Kms { kms_error, .. } => Some(kms_error),
             Self::Server(failure) => failure.aws_code.as_deref(),
@@ -238,8 +238,8 @@ impl Error {
 
     /// A member that fails to satisfy `constraint`.
     #[must_use]
-    pub fn invalid(parameter: &'static str, constraint: impl ToString) -> Self {
-        Self::InvalidParameter { parameter, constraint: constraint.to_string() }
+    pub(crate) fn invalid(parameter: &'static str, constraint: impl Into<String>) -> Self {
+        Self::InvalidParameter { parameter, constraint: constraint.into() }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::json::Object;
 ///
 /// # Errors
 /// `SerializationException` where it is not one JSON object of their types.
-pub fn members<'de, T: Deserialize<'de>>(body: &'de str) -> Result<T, Error> {
+pub(crate) fn members<'de, T: Deserialize<'de>>(body: &'de str) -> Result<T, Error> {
     serde_json::from_str::<Object<T>>(body).map(|Object(members)| members).map_err(|error| {
         let why = match error.classify() {
             serde_json::error::Category::Data => "a member is named twice or has another type",
@@ -24,7 +24,7 @@ pub fn members<'de, T: Deserialize<'de>>(body: &'de str) -> Result<T, Error> {
 ///
 /// # Errors
 /// `InvalidParameterException` where it is absent or does not parse.
-pub fn required<T>(
+pub(crate) fn required<T>(
     parameter: &'static str,
     value: Option<String>,
     parse: impl FnOnce(String) -> Result<T, Constraint>,
@@ -39,7 +39,7 @@ pub fn required<T>(
 ///
 /// # Errors
 /// `InvalidParameterException` where it does not parse.
-pub fn optional<T>(
+pub(crate) fn optional<T>(
     parameter: &'static str,
     value: Option<String>,
     parse: impl FnOnce(String) -> Result<T, Constraint>,

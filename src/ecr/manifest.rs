@@ -42,6 +42,7 @@ pub enum MediaType {
 }
 
 impl MediaType {
+    /// Every media type of a manifest that ECR stores.
     pub const ALL: [Self; 6] = [
         Self::DockerSchema1,
         Self::DockerSchema1Signed,
@@ -51,6 +52,7 @@ impl MediaType {
         Self::OciIndex,
     ];
 
+    /// The type as manifests and requests name it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -65,11 +67,13 @@ impl MediaType {
         }
     }
 
+    /// Whether it is schema 1, whose images may be pushed with neither tag nor digest.
     #[must_use]
     pub fn is_schema_1(self) -> bool {
         matches!(self, Self::DockerSchema1 | Self::DockerSchema1Signed)
     }
 
+    /// The type of this name, which is compared byte for byte.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.as_str() == text)
@@ -79,12 +83,14 @@ impl MediaType {
 /// A manifest that ECR would store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
+    /// The type that the manifest names, else the one that the request names.
     pub media_type: MediaType,
     /// Whether the manifest names its type itself, so that every push of it has the same.
     pub names_its_type: bool,
     /// The `artifactType`, else an image's config type. A schema 1 image has none, and only strings of
     /// 1 to 255 printable ASCII characters without quotes and backslashes count.
     pub artifact_media_type: Option<String>,
+    /// What must exist in the repository before the image.
     pub references: References,
 }
 
@@ -467,7 +473,9 @@ mod tests {
         for absent in [r#""""#.to_owned(), format!(r#""{}""#, "x".repeat(256))] {
             assert_eq!(image(&format!(r#""artifactType":{absent},"#)), kept("a"), "{absent}");
         }
-        for odd in ["null", "7", "[]", r#"{"a":1}"#, r#""\ud800""#, r#""a\"b""#, r#""\\""#, r#""é""#] {
+        for odd in
+            ["null", "7", "[]", r#"{"a":1}"#, r#""\ud800""#, r#""a\"b""#, r#""\\""#, r#""é""#]
+        {
             assert_eq!(image(&format!(r#""artifactType":{odd},"#)), kept("a"), "{odd}");
         }
     }

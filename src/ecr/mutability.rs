@@ -7,6 +7,7 @@ use super::names::ImageTag;
 /// A repository's rule, with what it excludes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagMutability {
+    /// The rule, before its exclusions.
     pub mode: MutabilityMode,
     /// 1–5 in the `…_WITH_EXCLUSION` modes, none in the others.
     pub filters: Vec<ExclusionFilter>,
@@ -17,6 +18,7 @@ pub struct TagMutability {
 pub enum MutabilityMode {
     /// Every tag may move. ECR's default.
     Mutable,
+    /// No tag may move once it names an image.
     Immutable,
     /// Only tags that match a filter may move.
     ImmutableWithExclusion,
@@ -29,6 +31,7 @@ impl MutabilityMode {
     pub const ALL: [Self; 4] =
         [Self::Immutable, Self::Mutable, Self::MutableWithExclusion, Self::ImmutableWithExclusion];
 
+    /// The mode as the API names it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -39,11 +42,13 @@ impl MutabilityMode {
         }
     }
 
+    /// The mode that the API names so.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|mode| mode.as_str() == text)
     }
 
+    /// Whether the mode comes with exclusion filters.
     #[must_use]
     pub fn has_exclusions(self) -> bool {
         matches!(self, Self::ImmutableWithExclusion | Self::MutableWithExclusion)
@@ -67,6 +72,7 @@ impl TagMutability {
 /// An element of `imageTagMutabilityExclusionFilters`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExclusionFilter {
+    /// How the pattern is read.
     pub kind: FilterKind,
     /// `^[0-9a-zA-Z._*-]{1,128}$` with at most two `*`.
     pattern: String,
@@ -80,8 +86,10 @@ pub enum FilterKind {
 }
 
 impl FilterKind {
+    /// Every kind, in the order in which the API names them.
     pub const ALL: [Self; 1] = [Self::Wildcard];
 
+    /// The kind as the API names it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -89,6 +97,7 @@ impl FilterKind {
         }
     }
 
+    /// The kind that the API names so.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
@@ -105,6 +114,7 @@ impl ExclusionFilter {
         accepted.then_some(Self { kind, pattern })
     }
 
+    /// The pattern as it was sent, 1–128 characters.
     #[must_use]
     pub fn pattern(&self) -> &str {
         &self.pattern

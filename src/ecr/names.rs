@@ -13,13 +13,21 @@ use super::partition::Region;
 pub enum Constraint {
     /// A required member is missing or null.
     NotNull,
+    /// The least number of characters or elements.
     MinLength(usize),
+    /// The greatest number of characters or elements.
     MaxLength(usize),
     /// Any other, as it is printed.
     Text(&'static str),
 }
 
 impl std::error::Error for Constraint {}
+
+impl From<Constraint> for String {
+    fn from(constraint: Constraint) -> Self {
+        constraint.to_string()
+    }
+}
 
 impl fmt::Display for Constraint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -206,7 +214,9 @@ text_of!(RegistryId, RepositoryName, ImageTag, ExpectedDigest, Digest);
 /// Names a repository: its registry, and its name there.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RepositoryRef {
+    /// The account whose registry has the repository.
     pub registry: RegistryId,
+    /// The name, unique in that registry.
     pub name: RepositoryName,
 }
 

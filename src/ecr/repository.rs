@@ -7,8 +7,11 @@ use super::names::Digest;
 /// Quotas, ECR's own by default. Exact: concurrent calls never exceed one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quotas {
+    /// ECR: 100,000.
     pub images_per_repository: u64,
+    /// ECR: 1,000.
     pub tags_per_image: u64,
+    /// ECR: 500.
     pub layers_per_image: u64,
 }
 
@@ -35,10 +38,13 @@ pub struct RepositoryRecord {
     pub rev: String,
     /// Whether the status is `ACTIVE`.
     pub active: bool,
+    /// Which tags may move to another image.
     pub tag_mutability: TagMutability,
+    /// Fixed at the creation.
     pub encryption: Encryption,
     /// The JSON text of the repository policy.
     pub policy: Option<String>,
+    /// Images that it holds now.
     pub image_count: u64,
     /// Counts the images ever deleted from it.
     pub del_epoch: u64,
@@ -86,6 +92,7 @@ impl EncryptionType {
     /// Every type, in the order in which the API names them.
     pub const ALL: [Self; 3] = [Self::Aes256, Self::Kms, Self::KmsDsse];
 
+    /// The type as the API names it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -95,6 +102,7 @@ impl EncryptionType {
         }
     }
 
+    /// The type that the API names so.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
@@ -102,6 +110,7 @@ impl EncryptionType {
 }
 
 impl Encryption {
+    /// What ECR does where nothing is asked for.
     pub const AES_256: Self = Self { kind: EncryptionType::Aes256, kms_key: None };
 
     /// `None` where the type needs a key and has none, or has one and needs none.
@@ -111,6 +120,7 @@ impl Encryption {
         (needs_key == kms_key.is_some()).then_some(Self { kind, kms_key })
     }
 
+    /// `encryptionType`.
     #[must_use]
     pub fn kind(&self) -> EncryptionType {
         self.kind

@@ -107,7 +107,7 @@ impl Request {
     /// The header `X-Amz-Target`.
     pub(super) fn target(&self) -> Option<&str> {
         let headers = self.headers.iter().chain(&self.multi_value_headers);
-        headers.filter_map(|target| target.0.as_deref()).next()
+        headers.into_iter().find_map(|target| target.0.as_deref())
     }
 
     /// Not `requestContext.accountId`: that is the API's owner.

@@ -23,7 +23,9 @@ pub(super) enum Payload {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Response {
+    /// To an event of payload 1.0.
     V1(ApiGatewayProxyResponse),
+    /// To an event of payload 2.0.
     V2(ApiGatewayV2httpResponse),
 }
 

@@ -79,7 +79,7 @@ impl Kms {
     }
 }
 
-/// The code with which `GenerateDataKey` rejects a key like this (KMS API reference, GenerateDataKey;
+/// The code with which `GenerateDataKey` rejects a key like this (its API reference;
 /// developer guide, "Key states of AWS KMS keys").
 fn unusable(key: &KeyMetadata) -> Option<&'static str> {
     let symmetric = key.key_spec == Some(KeySpec::SymmetricDefault)

@@ -36,13 +36,13 @@ async fn payload_2_gets_a_response_of_payload_2() {
     let body = request("app", &manifest, Some("v1")).to_string();
     let response = service.invoke(event_2("PutImage", ACCOUNT, &body)).await;
     assert_eq!(response["cookies"], json!([]), "cargo-lambda does not read a response without it");
-    assert_eq!(Answer::read(response).digest(), sha256(&manifest));
+    assert_eq!(Answer::read(&response).digest(), sha256(&manifest));
     assert!(service.tag_item("app", "v1").await.is_some());
 
     let rejected = service.invoke(event_2("PutImage", ACCOUNT, &body)).await;
     assert_eq!(rejected["cookies"], json!([]));
     let message = already_exists(&sha256(&manifest), Some("v1"));
-    Answer::read(rejected).is_refusal(400, "ImageAlreadyExistsException", &message);
+    Answer::read(&rejected).is_refusal(400, "ImageAlreadyExistsException", &message);
 
     let first = service.invoke(event("PutImage", ACCOUNT, &body)).await;
     assert_eq!(first.get("cookies"), None, "payload 1.0 has none");
@@ -247,7 +247,7 @@ async fn an_event_that_is_no_request_gets_an_error_and_the_log_says_what_is_miss
     ] {
         listen();
         let response = service.read_as_the_runtime_does(&event.to_string()).await;
-        let response = Answer::read(response);
+        let response = Answer::read(&response);
         response.is_refusal(400, "SerializationException", NO_REQUEST);
         let (text, _) = logged();
         assert!(text.contains(&response.headers["x-amzn-requestid"]), "{text}");

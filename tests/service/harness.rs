@@ -107,7 +107,7 @@ impl Service {
     pub(crate) async fn send_until(&self, event: Value, deadline: u64) -> Answer {
         let mut context = Context::default();
         context.deadline = deadline;
-        Answer::read(local::invoke(&self.app, LambdaEvent::new(event, context)).await)
+        Answer::read(&local::invoke(&self.app, LambdaEvent::new(event, context)).await)
     }
 
     /// The whole response, as Lambda gets it.

@@ -19,7 +19,7 @@ const ENCRYPTION: &str = "encryptionConfiguration";
 
 /// A request whose every member satisfies its constraint.
 #[derive(Debug)]
-pub struct Input {
+pub(crate) struct Input {
     pub repository_name: RepositoryName,
     pub registry_id: Option<RegistryId>,
     pub tag_mutability: TagMutability,
@@ -74,7 +74,7 @@ impl Input {
     /// `SerializationException`, or the first fault in the order of the members:
     /// `InvalidParameterException`, of tags also `TooManyTagsException` and
     /// `InvalidTagParameterException`.
-    pub fn parse(body: &str, default_kms_key: Option<&str>) -> Result<Self, Error> {
+    pub(crate) fn parse(body: &str, default_kms_key: Option<&str>) -> Result<Self, Error> {
         let raw: Members = members(body)?;
         let scanning = raw.image_scanning_configuration;
         Ok(Self {

@@ -11,7 +11,7 @@ const MAX_MANIFEST_CHARS: usize = 4_194_304;
 
 /// A request whose every member satisfies its constraint.
 #[derive(Debug)]
-pub struct Input {
+pub(crate) struct Input {
     pub repository_name: RepositoryName,
     /// The caller's own by default.
     pub registry_id: Option<RegistryId>,
@@ -26,7 +26,7 @@ impl Input {
     /// # Errors
     /// `SerializationException`, or `InvalidParameterException` for the first fault in the order
     /// repositoryName, registryId, imageManifest, imageTag, imageDigest.
-    pub fn parse(body: &str) -> Result<Self, Error> {
+    pub(crate) fn parse(body: &str) -> Result<Self, Error> {
         let raw: Members = members(body)?;
         Ok(Self {
             repository_name: required(

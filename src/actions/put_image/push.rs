@@ -14,7 +14,7 @@ use crate::ecr::repository::COUNTED_CHILDREN;
 
 /// An image to be stored, tagged or both.
 #[derive(Debug)]
-pub struct Push {
+pub(crate) struct Push {
     pub repository: RepositoryRef,
     /// The manifest as it was sent: these bytes are the image.
     pub manifest_bytes: Bytes,
@@ -32,7 +32,7 @@ impl Push {
     /// # Errors
     /// In this order: a manifest that ECR does not store, neither tag nor digest where one is
     /// required, a response that would not fit, a digest that does not match.
-    pub fn new(
+    pub(crate) fn new(
         input: Input,
         repository: RepositoryRef,
         layer_limit: u64,
@@ -64,19 +64,19 @@ impl Push {
 
     /// Whether it is an index of more children than one transaction can count.
     #[must_use]
-    pub fn is_big_index(&self) -> bool {
+    pub(crate) fn is_big_index(&self) -> bool {
         self.manifest.children().len() > COUNTED_CHILDREN
     }
 
     /// The children whose references its commit counts: all, or none of a big index.
     #[must_use]
-    pub fn counted_children(&self) -> &[Digest] {
+    pub(crate) fn counted_children(&self) -> &[Digest] {
         if self.is_big_index() { &[] } else { self.manifest.children() }
     }
 
     /// The body of the response, where the image has this media type.
     #[must_use]
-    pub fn into_response(self, media_type: MediaType) -> String {
+    pub(crate) fn into_response(self, media_type: MediaType) -> String {
         if media_type == self.manifest.media_type {
             return self.response;
         }

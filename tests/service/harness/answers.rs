@@ -16,7 +16,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    pub(crate) fn read(response: Value) -> Self {
+    pub(crate) fn read(response: &Value) -> Self {
         assert_eq!(response["isBase64Encoded"], false);
         let size = response.to_string().len();
         assert!(size <= 6_291_556, "a response of {size} bytes");
