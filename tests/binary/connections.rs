@@ -9,7 +9,9 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::function::{Function, event};
+use testing::{ACCOUNT, event};
+
+use crate::function::Function;
 
 /// A way to a service that counts connections, and lets bytes through once it is opened.
 #[derive(Clone)]
@@ -115,7 +117,7 @@ async fn calls_take_the_proxy_that_the_environment_names() {
     ];
     let function = Function::start_with(&stack, &environment).await;
     function.call("CreateRepository", &json!({ "repositoryName": "app" })).await;
-    let answer = function.answer(&event("PutImage", &push(0).to_string())).await;
+    let answer = function.answer(&event("PutImage", ACCOUNT, &push(0).to_string())).await;
     assert_eq!(answer["headers"]["x-amzn-errortype"], "LayersNotFoundException", "{answer}");
     // S3 would have had a connection of its own.
     assert_eq!(proxy.count(), 1);

@@ -1,4 +1,4 @@
-//! Every file of `events/` and the whole answer to it.
+//! Every file of `events/` and the whole response to it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -50,8 +50,8 @@ impl Prepared {
         let expectations = expectations(&self.sample_manifest, &self.key);
         let (_, status, body) = expectations.iter().find(|(name, ..)| *name == file).unwrap();
 
-        let mut answer = self.function.answer(event).await;
-        let text = answer["body"].take();
+        let mut response = self.function.answer(event).await;
+        let text = response["body"].take();
         let mut answered: Value = serde_json::from_str(text.as_str().unwrap()).unwrap();
         if let Some(created) = answered.get_mut("repository").and_then(Value::as_object_mut) {
             let created_at = created.remove("createdAt").expect("when it was created");
@@ -63,40 +63,30 @@ impl Prepared {
             "content-type": "application/x-amz-json-1.1",
             "x-amzn-requestid": event["requestContext"]["requestId"],
         });
+        if headers["x-amzn-requestid"].is_null() {
+            let new = response["headers"]["x-amzn-requestid"].take();
+            assert!(uuid::Uuid::parse_str(new.as_str().unwrap()).is_ok(), "{file}: {new}");
+        }
         if let Some(code) = body.get("__type") {
             headers["x-amzn-errortype"] = code.clone();
         }
-        assert_eq!(
-            answer,
-            json!({
-                "statusCode": status,
-                "headers": headers,
-                "multiValueHeaders": {},
-                "body": null,
-                "isBase64Encoded": false,
-            }),
-            "{file}"
-        );
+        let mut expected = json!({
+            "statusCode": status,
+            "headers": headers,
+            "multiValueHeaders": {},
+            "body": null,
+            "isBase64Encoded": false,
+        });
+        if event["version"] == "2.0" {
+            expected["cookies"] = json!([]);
+        }
+        assert_eq!(response, expected, "{file}");
     }
 }
 
-/// File, status and body of each answer.
+/// File, status and body of each response.
 fn expectations(sample: &str, key: &str) -> Vec<(&'static str, u16, Value)> {
     let mut all = vec![
-        (
-            "put-image",
-            200,
-            json!({ "image": {
-                "registryId": "012345678910",
-                "repositoryName": "amazonlinux",
-                "imageId": {
-                    "imageDigest": "sha256:f1d4ae3f7261a72e98c6ebefe9985cf10a0ea5bd762585a43e0700ed99863807",
-                    "imageTag": "2016.09",
-                },
-                "imageManifest": sample,
-                "imageManifestMediaType": "application/vnd.docker.distribution.manifest.v2+json",
-            }}),
-        ),
         (
             "put-image-untagged",
             200,
@@ -154,15 +144,39 @@ fn expectations(sample: &str, key: &str) -> Vec<(&'static str, u16, Value)> {
             }),
         ),
     ];
-    all.extend(REFUSALS.map(|(file, code, message)| {
-        let status = if file == "unknown-operation" { 404 } else { 400 };
+    all.extend(SAMPLE_PUSHES.map(|(file, tag)| {
+        let image = json!({
+            "registryId": "012345678910",
+            "repositoryName": "amazonlinux",
+            "imageId": {
+                "imageDigest": "sha256:f1d4ae3f7261a72e98c6ebefe9985cf10a0ea5bd762585a43e0700ed99863807",
+                "imageTag": tag,
+            },
+            "imageManifest": sample,
+            "imageManifestMediaType": "application/vnd.docker.distribution.manifest.v2+json",
+        });
+        (file, 200, json!({ "image": image }))
+    }));
+    all.extend(REJECTIONS.map(|(file, code, message)| {
+        let status = if file.starts_with("unknown-operation") { 404 } else { 400 };
         (file, status, json!({ "__type": code, "message": message }))
     }));
     all
 }
 
+/// Files that push the API reference's sample, and the tag that each gives it.
+const SAMPLE_PUSHES: [(&str, &str); 7] = [
+    ("put-image", "2016.09"),
+    ("put-image-at-push", "push"),
+    ("put-image-custom-domain", "custom-domain"),
+    ("put-image-payload-2", "payload-2"),
+    ("put-image-function-url", "function-url"),
+    ("put-image-cargo-lambda", "cargo-lambda"),
+    ("put-image-load-balancer", "load-balancer"),
+];
+
 /// File, code and message.
-const REFUSALS: [(&str, &str, &str); 12] = [
+const REJECTIONS: [(&str, &str, &str); 15] = [
     (
         "image-already-exists",
         "ImageAlreadyExistsException",
@@ -217,6 +231,13 @@ const REFUSALS: [(&str, &str, &str); 12] = [
          ecr:PutImage on resource: arn:aws:ecr:us-west-2:109876543210:repository/amazonlinux \
          because no resource-based policy allows the ecr:PutImage action",
     ),
+    ("access-denied-at-pull", "AccessDeniedException", DENIED_AT_RESOURCE),
+    ("access-denied-at-push", "AccessDeniedException", DENIED_AT_RESOURCE),
+    (
+        "unknown-operation-at-another-path",
+        "UnknownOperationException",
+        "The requested operation is not recognized by the service",
+    ),
     (
         "limit-exceeded",
         "LimitExceededException",
@@ -240,6 +261,11 @@ const REFUSALS: [(&str, &str, &str); 12] = [
          '012345678910'",
     ),
 ];
+
+const DENIED_AT_RESOURCE: &str =
+    "User: arn:aws:iam::012345678910:user/developer is not authorized to perform: \
+     ecr:CreateRepository on resource: * because no identity-based policy allows the \
+     ecr:CreateRepository action";
 
 const UNTAGGED_DIGEST: &str =
     "sha256:029a23de272ee695e704e77ff8082302a5cd6ba18c221a45f73e96ea80144952";

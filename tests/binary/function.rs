@@ -6,7 +6,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use local_aws::{ACCESS_KEY_ID, SECRET_ACCESS_KEY, Stack};
-use serde_json::{Value, json};
+use serde_json::Value;
+use testing::{ACCOUNT, event};
 
 use crate::runtime_api::{Outcome, RuntimeApi};
 
@@ -67,7 +68,7 @@ impl Function {
 
     /// A call that has to succeed; its body.
     pub(crate) async fn call(&self, action: &str, body: &Value) -> Value {
-        let answer = self.answer(&event(action, &body.to_string())).await;
+        let answer = self.answer(&event(action, ACCOUNT, &body.to_string())).await;
         assert_eq!(answer["statusCode"], 200, "{answer}");
         serde_json::from_str(answer["body"].as_str().unwrap()).unwrap()
     }
@@ -129,28 +130,4 @@ fn lambda(binary: &str, stack: &Stack) -> Command {
         ("MANIFEST_BUCKET", &options.manifest_bucket),
     ]);
     command
-}
-
-/// A request as a file of `events/` has it.
-pub(crate) fn event(action: &str, body: &str) -> Value {
-    json!({
-        "resource": "/",
-        "path": "/",
-        "httpMethod": "POST",
-        "headers": {
-            "Content-Type": "application/x-amz-json-1.1",
-            "X-Amz-Target": format!("AmazonEC2ContainerRegistry_V20150921.{action}"),
-        },
-        "multiValueHeaders": {},
-        "requestContext": {
-            "httpMethod": "POST",
-            "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
-            "identity": {
-                "accountId": "012345678910",
-                "userArn": "arn:aws:iam::012345678910:user/developer",
-            },
-        },
-        "body": body,
-        "isBase64Encoded": false,
-    })
 }

@@ -5,6 +5,8 @@ use aws_sdk_s3::primitives::ByteStream;
 use local_aws::{Options, Stack};
 use serde_json::{Value, json};
 
+use testing::ACCOUNT;
+
 use crate::function::Function;
 
 const CONFIG: &str = "5b52b314511a611975c2c65e695d920acdf8ae8848fe0ef00b7d018d1f118b64";
@@ -22,7 +24,7 @@ pub(crate) struct Prepared {
 impl Prepared {
     pub(crate) async fn start() -> Self {
         let stack = Stack::start(Options::default()).await.unwrap();
-        let function = Function::start(&stack).await;
+        let function = Function::start_with(&stack, &[("DEFAULT_REGISTRY_ID", ACCOUNT)]).await;
         let key = create_key(&stack, Some("alias/images")).await;
         let disabled = create_key(&stack, None).await;
         for (repository, settings) in [

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use local_aws::{ACCESS_KEY_ID, Options, SECRET_ACCESS_KEY, Stack};
 use serde_json::{Value, json};
 
-use crate::function::{Function, command, event};
+use testing::{ACCOUNT, event};
+
+use crate::function::{Function, command};
 use crate::prepared::Prepared;
 
 const ID: &str = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef";
@@ -51,7 +53,7 @@ async fn one_message_names_all_that_is_wrong_with_the_environment() {
 async fn a_default_registry_is_warned_of_and_serves_unsigned_requests() {
     let stack = stack().await;
     let create = |name| {
-        let mut event = event("CreateRepository", &json!({ "repositoryName": name }).to_string());
+        let mut event = event("CreateRepository", ACCOUNT, &json!({ "repositoryName": name }).to_string());
         event["requestContext"]["identity"] = json!({ "accountId": null });
         event
     };
@@ -86,35 +88,29 @@ async fn credentials_that_are_not_in_the_environment_are_found_in_a_profile() {
     let function = Function::start_with(&stack, &environment).await;
     let create = json!({ "repositoryName": "app" });
     function.call("CreateRepository", &create).await;
-    let again = function.answer(&event("CreateRepository", &create.to_string())).await;
+    let again = function.answer(&event("CreateRepository", ACCOUNT, &create.to_string())).await;
     assert_eq!(body(&again, 400)["__type"], "RepositoryAlreadyExistsException");
 }
 
 #[tokio::test]
-async fn an_event_that_is_no_rest_request_gets_an_answer_and_the_next_one_too() {
+async fn an_event_that_is_no_request_gets_an_error_and_the_next_one_its_response() {
     let stack = stack().await;
     let function = Function::start(&stack).await;
-    let mut strange_header = event("PutImage", "{}");
-    strange_header["headers"]["X-Name"] = json!("a\u{1}b");
-    let http_api = json!({
-        "version": "2.0",
-        "rawPath": "/",
-        "headers": { "x-amz-target": "AmazonEC2ContainerRegistry_V20150921.PutImage" },
-        "requestContext": { "accountId": "012345678910", "http": { "method": "POST" } },
-        "body": "{}",
-        "isBase64Encoded": false,
-    });
-    for event in [strange_header, http_api, json!({}), json!(null), json!([]), json!("text")] {
-        let answer = function.answer(&event).await;
+    let strange_headers = {
+        let mut event = event("PutImage", ACCOUNT, "{}");
+        event["headers"] = json!(["X-Amz-Target"]);
+        event
+    };
+    for event in [strange_headers, json!({}), json!(null), json!([]), json!("text")] {
+        let response = function.answer(&event).await;
+        let message =
+            "The request could not be read: the event that carries it is not an HTTP request";
         assert_eq!(
-            body(&answer, 400),
-            json!({
-                "__type": "SerializationException",
-                "message": "The request body could not be read: the event is not a REST request",
-            }),
+            body(&response, 400),
+            json!({ "__type": "SerializationException", "message": message }),
             "{event}"
         );
-        assert_eq!(answer["headers"]["x-amzn-errortype"], "SerializationException");
+        assert_eq!(response["headers"]["x-amzn-errortype"], "SerializationException");
     }
     function.call("CreateRepository", &json!({ "repositoryName": "app" })).await;
 }
@@ -149,7 +145,7 @@ async fn a_push_takes_at_most_four_times_its_event_of_memory() {
     function.call("PutImage", &warm).await;
     let idle = function.peak_memory();
     let members = r#","annotation":"of some length, as annotations have""#;
-    let event = event("PutImage", &push_of_four_mebibytes(&prepared, members).to_string());
+    let event = event("PutImage", ACCOUNT, &push_of_four_mebibytes(&prepared, members).to_string());
     assert_eq!(function.answer(&event).await["statusCode"], 200);
     let event = event.to_string().len();
     let more = function.peak_memory() - idle;
@@ -198,7 +194,7 @@ async fn a_table_that_is_not_there_is_a_failure_of_the_service() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{closed}");
     let function = Function::start_with(&stack, &[("AWS_ENDPOINT_URL_DYNAMODB", &url)]).await;
-    let create = event("CreateRepository", r#"{"repositoryName":"app"}"#);
+    let create = event("CreateRepository", ACCOUNT, r#"{"repositoryName":"app"}"#);
     let failed = body(&function.answer(&create).await, 500);
     assert_eq!(
         failed,
@@ -218,7 +214,7 @@ async fn the_answer_comes_two_seconds_before_the_invocation_would_be_cut_off() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let function = Function::start_with(&stack, &[("AWS_ENDPOINT_URL_DYNAMODB", &url)]).await;
-    let create = event("CreateRepository", r#"{"repositoryName":"app"}"#);
+    let create = event("CreateRepository", ACCOUNT, r#"{"repositoryName":"app"}"#);
     let began = Instant::now();
     let answer = function.answer_within(Duration::from_secs(3), &create).await;
     assert_eq!(body(&answer, 500)["__type"], "ServerException");

@@ -93,10 +93,8 @@ impl Endpoints {
         created.key_metadata.unwrap().arn.unwrap()
     }
 
-    pub(crate) async fn create_disabled_key(&self) -> String {
-        let key = self.create_key().await;
-        self.kms().disable_key().key_id(&key).send().await.unwrap();
-        key
+    pub(crate) async fn disable_key(&self, key: &str) {
+        self.kms().disable_key().key_id(key).send().await.unwrap();
     }
 
     fn kms(&self) -> aws_sdk_kms::Client {

@@ -97,7 +97,18 @@ async fn what_is_missing_is_for_the_service_to_say() {
 async fn table(endpoints: &Endpoints) -> Table {
     let mut table = Table::read();
     table.placeholders.insert("kmsKey", endpoints.create_key().await);
-    table.placeholders.insert("disabledKey", endpoints.create_disabled_key().await);
+    let disabled = endpoints.create_key().await;
+    table.placeholders.insert("disabledKey", disabled.clone());
+    let plain = endpoints.stock(&endpoints.open("plain").await);
+    for door in ["plain", "execute-api"] {
+        for case in table.of(door) {
+            for step in &case.prepared {
+                let input = table.filled(&step.input, &repository(door, case));
+                call(&plain, step, &input).await.unwrap();
+            }
+        }
+    }
+    endpoints.disable_key(&disabled).await;
     table
 }
 

@@ -20,6 +20,10 @@ pub(crate) struct Case {
     /// At API Gateway's, too.
     #[serde(default)]
     everywhere: bool,
+    /// Calls before the disabled key is disabled.
+    #[serde(default)]
+    pub(crate) prepared: Vec<Step>,
+    /// Calls right before the case's own.
     #[serde(default)]
     pub(crate) given: Vec<Step>,
     #[serde(flatten)]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use aws_sdk_kms::error::ProvideErrorMetadata as _;
+use aws_sdk_kms::types::{DataKeySpec, KeySpec, KeyUsageType, OriginType};
 use local_aws::Fault;
 use serde_json::{Value, json};
 
@@ -14,7 +16,7 @@ fn already_created(name: &str) -> String {
     format!("The repository with name '{name}' already exists in the registry with id '{ACCOUNT}'")
 }
 
-async fn refuses(service: &Service, body: Value, code: &str, message: &str) {
+async fn rejects(service: &Service, body: Value, code: &str, message: &str) {
     let event = event("CreateRepository", ACCOUNT, &body.to_string());
     service.refuses_event(event, 400, code, message).await;
 }
@@ -94,7 +96,7 @@ async fn the_default_key_serves_where_none_is_named() {
         json!({ "repositoryName": "app", "encryptionConfiguration": { "encryptionType": "KMS" } });
     let service = Service::with(|_| {}).await;
     let none = invalid("encryptionConfiguration", "kmsKey can't be null: there is no default key");
-    refuses(&service, encrypted.clone(), CODE, &none).await;
+    rejects(&service, encrypted.clone(), CODE, &none).await;
 
     let service =
         Service::with(|config| config.default_kms_key = Some("alias/default".into())).await;
@@ -120,7 +122,7 @@ async fn a_name_is_taken_once() {
     let service = Service::start().await;
     let code = "RepositoryAlreadyExistsException";
     let message = already_created("app");
-    refuses(&service, json!({ "repositoryName": "app" }), code, &message).await;
+    rejects(&service, json!({ "repositoryName": "app" }), code, &message).await;
     // Another account has names of its own.
     let other = event("CreateRepository", "444455556666", r#"{"repositoryName":"app"}"#);
     assert_eq!(service.send(other).await.json["repository"]["registryId"], "444455556666");
@@ -136,7 +138,6 @@ async fn every_constraint_has_its_message() {
     let with_filters =
         |mode: &str, filters: Value| json!({ "imageTagMutability": mode, FILTERS: filters });
     let encryption = |kind: &str, key: Value| json!({ "encryptionConfiguration": { "encryptionType": kind, "kmsKey": key } });
-    let tag_lengths = "must have keys of 1 to 128 and values of 0 to 256 characters";
     let mode_unset = |word: &str, mode: &str| {
         format!(
             "ImageTagMutabilityExclusionFilters can't be {word} when imageTagMutability is set as {mode}"
@@ -188,11 +189,6 @@ async fn every_constraint_has_its_message() {
             "kmsKey must have length greater than or equal to 1".into(),
         ),
         (json!({ "tags": [{ "Key": "a" }] }), "tags", "must not be null".into()),
-        (json!({ "tags": vec![json!({ "Key": "a", "Value": "b" }); 2] }), "tags", "must have unique keys".into()),
-        (json!({ "tags": tags(51) }), "tags", "must have length less than or equal to 50".into()),
-        (json!({ "tags": [{ "Key": "", "Value": "b" }] }), "tags", tag_lengths.into()),
-        (json!({ "tags": [{ "Key": "a".repeat(129), "Value": "b" }] }), "tags", tag_lengths.into()),
-        (json!({ "tags": [{ "Key": "a", "Value": "b".repeat(257) }] }), "tags", tag_lengths.into()),
         (
             encryption("KMS", json!("k".repeat(2049))),
             "encryptionConfiguration",
@@ -205,9 +201,9 @@ async fn every_constraint_has_its_message() {
         if parameter == "repositoryName" {
             body["repositoryName"] = json!("A");
         }
-        refuses(&service, body, CODE, &invalid(parameter, &constraint)).await;
+        rejects(&service, body, CODE, &invalid(parameter, &constraint)).await;
     }
-    refuses(&service, json!({}), CODE, &invalid("repositoryName", "must not be null")).await;
+    rejects(&service, json!({}), CODE, &invalid("repositoryName", "must not be null")).await;
     let wrong = "The request body could not be read: a member is named twice or has another type";
     for body in [
         json!({ "repositoryName": "new", "tags": {} }),
@@ -215,8 +211,40 @@ async fn every_constraint_has_its_message() {
         json!({ "repositoryName": "new", "imageScanningConfiguration": { "scanOnPush": "yes" } }),
         json!({ "repositoryName": "new", "encryptionConfiguration": ["KMS"] }),
     ] {
-        refuses(&service, body, "SerializationException", wrong).await;
+        rejects(&service, body, "SerializationException", wrong).await;
     }
+}
+
+#[tokio::test]
+async fn tags_are_rejected_with_the_models_own_exceptions() {
+    let service = Service::with(|_| {}).await;
+    let body = |tags: Value| json!({ "repositoryName": "new", "tags": tags });
+    let message = "The list of tags on the repository is over the limit. The maximum number of tags \
+        that can be applied to a repository is 50.";
+    rejects(&service, body(tags(51)), "TooManyTagsException", message).await;
+
+    let tag = |key: &str, value: &str| json!([{ "Key": key, "Value": value }]);
+    let twice = json!(vec![json!({ "Key": "a", "Value": "b" }); 2]);
+    for (tags, why) in [
+        (tag("", "b"), "A tag key is empty."),
+        (tag(&"a".repeat(129), "b"), "A tag key is too long."),
+        (tag("a", &"b".repeat(257)), "A tag value is too long."),
+        (tag("aws:x", "b"), "Tag keys that begin with aws: are reserved."),
+        (tag("AWS:x", "b"), "Tag keys that begin with aws: are reserved."),
+        (tag("a#", "b"), "Tags can have letters, digits, spaces and the characters _.:/=+-@ alone."),
+        (tag("a", "b\n"), "Tags can have letters, digits, spaces and the characters _.:/=+-@ alone."),
+        (twice, "A tag key is given more than once."),
+    ] {
+        let message = format!(
+            "An invalid parameter has been specified. Tag keys can have a maximum character length \
+             of 128 characters, and tag values can have a maximum length of 256 characters. {why}"
+        );
+        rejects(&service, body(tags), "InvalidTagParameterException", &message).await;
+    }
+    let unicode = json!({ "tags": tag("Kostenstelle Süd", "日本 _.:/=+-@") });
+    service.create_repository("app", unicode).await;
+    let item = service.repository_item("app").await;
+    assert_eq!(item["tags"].as_m().unwrap()["Kostenstelle Süd"].as_s().unwrap(), "日本 _.:/=+-@");
 }
 
 /// As many different tags, the longest there are.
@@ -254,7 +282,7 @@ async fn only_in_the_callers_own_registry() {
          ecr:CreateRepository on resource: arn:aws:ecr:us-west-2:444455556666:repository/app \
          because no resource-based policy allows the ecr:CreateRepository action"
     );
-    refuses(&service, body, "AccessDeniedException", &message).await;
+    rejects(&service, body, "AccessDeniedException", &message).await;
 }
 
 #[tokio::test]
@@ -276,6 +304,50 @@ async fn a_key_that_kms_refuses_creates_nothing() {
     service.call("CreateRepository", &body("alias/none")).await.is_server_exception();
     assert_eq!(service.faults.count("DescribeKey"), 1 + 3);
     assert_eq!(service.stored().await, before);
+}
+
+/// A new key of this specification and usage.
+async fn key(service: &Service, spec: KeySpec, usage: KeyUsageType) -> String {
+    let create = service.kms.create_key().key_spec(spec).key_usage(usage);
+    create.send().await.unwrap().key_metadata.unwrap().arn.unwrap()
+}
+
+#[tokio::test]
+async fn a_key_that_could_not_encrypt_manifests_creates_nothing() {
+    let service = Service::with(|_| {}).await;
+    let kms = &service.kms;
+    let symmetric = || key(&service, KeySpec::SymmetricDefault, KeyUsageType::EncryptDecrypt);
+    let disabled = symmetric().await;
+    kms.disable_key().key_id(&disabled).send().await.unwrap();
+    let to_be_deleted = symmetric().await;
+    kms.schedule_key_deletion().key_id(&to_be_deleted).send().await.unwrap();
+    let external = kms.create_key().origin(OriginType::External).send().await.unwrap();
+    let without_material = external.key_metadata.unwrap().arn.unwrap();
+    let other = |spec, usage| key(&service, spec, usage);
+    for (key, code) in [
+        (disabled, "DisabledException"),
+        (to_be_deleted, "KMSInvalidStateException"),
+        (without_material, "KMSInvalidStateException"),
+        (other(KeySpec::Rsa2048, KeyUsageType::EncryptDecrypt).await, "InvalidKeyUsageException"),
+        (other(KeySpec::Rsa2048, KeyUsageType::SignVerify).await, "InvalidKeyUsageException"),
+        (other(KeySpec::EccNistP256, KeyUsageType::SignVerify).await, "InvalidKeyUsageException"),
+        (other(KeySpec::EccNistP256, KeyUsageType::KeyAgreement).await, "InvalidKeyUsageException"),
+        (other(KeySpec::Hmac256, KeyUsageType::GenerateVerifyMac).await, "InvalidKeyUsageException"),
+    ] {
+        for kind in ["KMS", "KMS_DSSE"] {
+            let encryption = json!({ "encryptionType": kind, "kmsKey": key });
+            let body = json!({ "repositoryName": "app", "encryptionConfiguration": encryption });
+            let before = service.stored().await;
+            let response = service.call("CreateRepository", &body).await;
+            assert_eq!(response.json["__type"], "KmsException", "{key}");
+            assert_eq!(response.json["kmsError"], code, "{key}");
+            assert_eq!(service.stored().await, before);
+            // KMS itself says the same when such a key is used.
+            let data_key = kms.generate_data_key().key_id(&key).key_spec(DataKeySpec::Aes256);
+            let error = data_key.send().await.unwrap_err();
+            assert_eq!(error.code(), Some(code), "{key}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -306,7 +378,7 @@ async fn of_several_faults_the_first_in_order_answers() {
     let answer = service.call("CreateRepository", &body).await;
     assert_eq!(answer.json["kmsError"], "NotFoundException");
     body["encryptionConfiguration"] = json!({ "encryptionType": "AES256" });
-    refuses(&service, body, "RepositoryAlreadyExistsException", &already_created("app")).await;
+    rejects(&service, body, "RepositoryAlreadyExistsException", &already_created("app")).await;
 }
 
 #[tokio::test]

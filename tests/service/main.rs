@@ -29,6 +29,7 @@ mod log;
 mod manifests;
 mod outcomes;
 mod parameters;
+mod partitions;
 mod push_events;
 mod races;
 mod real_manifests;

@@ -258,6 +258,60 @@ async fn the_manifests_type_and_the_requests_must_agree_and_be_known() {
 }
 
 #[tokio::test]
+async fn the_push_that_stores_an_image_decides_its_type_for_good() {
+    let docker = "application/vnd.docker.distribution.manifest.v2+json";
+    let untyped = without(&image("a"), "/mediaType");
+    let digest = sha256(&untyped);
+    for (first, other) in [(OCI_IMAGE, docker), (docker, OCI_IMAGE)] {
+        let service = Service::start().await;
+        service.upload_layers_of("app", &untyped).await;
+        let put = |tag: &str, media_type: &str| {
+            let mut body = request("app", &untyped, Some(tag));
+            body["imageManifestMediaType"] = json!(media_type);
+            service.put(body)
+        };
+        put("v1", first).await;
+        let image = service.image_item("app", &digest).await.unwrap();
+        for tag in ["v2", "v3"] {
+            let retagged = put(tag, other).await;
+            assert_eq!(retagged.digest(), digest);
+            assert_eq!(retagged.json["image"]["imageManifestMediaType"], first);
+            assert_eq!(retagged.json["image"]["imageManifest"], untyped);
+            assert_eq!(retagged.json["image"]["imageId"]["imageTag"], tag);
+            assert_eq!(s(&service.tag_item("app", tag).await.unwrap(), "mediaType"), first);
+        }
+        let now = service.image_item("app", &digest).await.unwrap();
+        assert_eq!(now["mediaType"], image["mediaType"]);
+        assert_eq!(n(&now, "tagCount"), 3);
+    }
+}
+
+#[tokio::test]
+async fn the_artifact_type_is_kept_with_the_image_and_its_tags() {
+    let service = Service::start().await;
+    let config = "application/vnd.oci.image.config.v1+json";
+    let artifact = "application/vnd.example.signature";
+    let with_type = |artifact_type: Value| changed("/artifactType", artifact_type);
+    for (tag, manifest, expected) in [
+        ("config", image("a"), config),
+        ("own", with_type(json!(artifact)), artifact),
+        ("long", with_type(json!("x".repeat(500_000))), config),
+        ("odd", with_type(json!({ "not": ["a", "string"] })), config),
+        ("quoted", with_type(json!("a\"b")), config),
+    ] {
+        let digest = service.push("app", &manifest, Some(tag)).await.digest();
+        let image = service.image_item("app", &digest).await.unwrap();
+        assert_eq!(s(&image, "artifactMediaType"), expected, "{tag}");
+        let tag = service.tag_item("app", tag).await.unwrap();
+        assert_eq!(s(&tag, "artifactMediaType"), expected);
+    }
+    let index = index(&[&image("a")]);
+    let digest = service.push("app", &index, Some("index")).await.digest();
+    let image = service.image_item("app", &digest).await.unwrap();
+    assert_eq!(image.get("artifactMediaType"), None, "an index has a type of its own or none");
+}
+
+#[tokio::test]
 async fn schema_1_is_known_by_its_version_and_its_signatures() {
     let service = Service::start().await;
     service.upload_layer("app", &sha256("layer")).await;

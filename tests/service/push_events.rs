@@ -10,6 +10,8 @@ use serde_yaml_ng::Value as Yaml;
 
 use crate::harness::*;
 
+const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+
 struct Pipe {
     filters: Vec<Value>,
     template: String,
@@ -110,7 +112,7 @@ async fn records(service: &Service) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn every_committed_push_is_told_once_and_nothing_else_is() {
+async fn every_committed_push_has_one_event_and_nothing_else_has() {
     let service = Service::start().await;
     let view = StreamSpecification::builder().stream_enabled(true);
     let view = view.stream_view_type(StreamViewType::NewImage).build().unwrap();
@@ -123,7 +125,28 @@ async fn every_committed_push_is_told_once_and_nothing_else_is() {
     service.push("app", &image("c"), Some("v1")).await;
     let index = index(&[&image("a"), &image("b")]);
     service.put(request("app", &index, Some("all"))).await;
-    // These write nothing: nothing is told of them.
+    // A signature, an artifact type that would end the member it is put into, and an image that names
+    // no type and is pushed again as another.
+    let with = |change: &dyn Fn(&mut Value)| {
+        let mut manifest: Value = serde_json::from_str(&image("a")).unwrap();
+        change(&mut manifest);
+        manifest.to_string()
+    };
+    let signature = with(&|manifest| {
+        manifest["artifactType"] = json!("application/vnd.example.signature");
+        manifest["subject"] = layer("subject");
+    });
+    let quoted = with(&|manifest| manifest["artifactType"] = json!(r#"a","action-type":"DELETE"#));
+    let untyped = with(&|manifest| drop(manifest.as_object_mut().unwrap().remove("mediaType")));
+    service.put(request("app", &signature, Some("signature"))).await;
+    service.put(request("app", &quoted, Some("quoted"))).await;
+    let docker = "application/vnd.docker.distribution.manifest.v2+json";
+    for (tag, media_type) in [("typed", OCI_IMAGE), ("retagged", docker)] {
+        let mut body = request("app", &untyped, Some(tag));
+        body["imageManifestMediaType"] = json!(media_type);
+        service.put(body).await;
+    }
+    // These write nothing, so they have no event.
     service.put(request("app", &image("a"), None)).await;
     service.put(request("app", &image("none"), Some("v9"))).await;
     service.create_repository("other", json!({})).await;
@@ -131,7 +154,7 @@ async fn every_committed_push_is_told_once_and_nothing_else_is() {
     let pipe = Pipe::of_the_template();
     let records = records(&service).await;
     let events: Vec<Value> = records.iter().filter_map(|record| pipe.event(record)).collect();
-    let told = |manifest: &str, tag: &str, media_type: &str| {
+    let pushed = |manifest: &str, tag: &str, media_type: &str, artifact: &str| {
         json!({
             "result": "SUCCESS",
             "action-type": "PUSH",
@@ -140,16 +163,21 @@ async fn every_committed_push_is_told_once_and_nothing_else_is() {
             "image-digest": sha256(manifest),
             "image-tag": tag,
             "manifest-media-type": media_type,
+            "artifact-media-type": artifact,
         })
     };
     assert_eq!(
         events,
         [
-            told(&image("a"), "v1", OCI_IMAGE),
-            told(&image("b"), "", OCI_IMAGE),
-            told(&image("b"), "v2", OCI_IMAGE),
-            told(&image("c"), "v1", OCI_IMAGE),
-            told(&index, "all", OCI_INDEX),
+            pushed(&image("a"), "v1", OCI_IMAGE, CONFIG),
+            pushed(&image("b"), "", OCI_IMAGE, CONFIG),
+            pushed(&image("b"), "v2", OCI_IMAGE, CONFIG),
+            pushed(&image("c"), "v1", OCI_IMAGE, CONFIG),
+            pushed(&index, "all", OCI_INDEX, ""),
+            pushed(&signature, "signature", OCI_IMAGE, "application/vnd.example.signature"),
+            pushed(&quoted, "quoted", OCI_IMAGE, CONFIG),
+            pushed(&untyped, "typed", OCI_IMAGE, CONFIG),
+            pushed(&untyped, "retagged", OCI_IMAGE, CONFIG),
         ]
     );
     assert!(records.len() > events.len(), "counts and bodies change, too");
