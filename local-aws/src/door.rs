@@ -23,5 +23,6 @@ pub(crate) async fn serve(
         // Without it a small answer may wait 40 ms for the client's delayed ACK.
         let _ = connection.set_nodelay(true);
     });
+    let service = service.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).with_graceful_shutdown(shutdown).await
 }

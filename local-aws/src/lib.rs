@@ -2,8 +2,8 @@
 //! the function runs unmodified against them: for tests and laptops, in no build of the function.
 //!
 //! * [`Stack`] starts the three services and says where they are.
-//! * [`api_gateway`] turns HTTP into the REST event that the function receives, and its answer
-//!   into HTTP.
+//! * [`api_gateway`] turns HTTP into the event that the function receives, and its response into
+//!   HTTP.
 //! * [`Faults`] sits under an SDK client and loses, delays, repeats and refuses calls, which no
 //!   local engine does by itself.
 
@@ -14,6 +14,7 @@ mod dynamodb;
 mod faults;
 mod file;
 mod kms;
+mod partition;
 mod s3;
 mod stack;
 

@@ -1,112 +1,67 @@
-//! The REST event, payload format version 1.
-//! <https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html>
+//! The event of a request: what both payload versions share.
 
-use std::time::Duration;
+mod v1;
+mod v2;
 
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
+
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
+use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value, json};
-use uuid::Uuid;
+use serde_json::Value;
 
-use crate::{DEFAULT_ACCOUNT, clock};
+use super::error::ApiError;
+use super::route::Route;
+use super::{Api, Payload};
+use crate::clock;
 
-/// A header value that is not ASCII; the message names the header.
-pub(super) struct NotAscii(pub(super) String);
+/// The API's id, in every event.
+const API_ID: &str = "local";
+/// The unique id of the one user that signs.
+const USER_ID: &str = "AIDALOCALAWS000000001";
 
-/// The last value of each name, and all of its values.
-type LastAndAll = [Map<String, Value>; 2];
-
-/// The event of a request to `path` of `stage`. A header that JSON cannot carry is refused.
+/// # Errors
+/// [`ApiError::Unreadable`] for a header that JSON cannot carry.
 pub(super) fn build(
+    api: &Api,
     parts: &Parts,
-    path: &str,
-    stage: &str,
+    route: &Route<'_>,
     body: Vec<u8>,
-) -> Result<Value, NotAscii> {
-    let [headers, multi_value_headers] = headers(&parts.headers)?;
-    let [parameters, multi_value_parameters] = query(parts.uri.query().unwrap_or_default());
-    let (body, is_base64_encoded) = match String::from_utf8(body) {
-        Ok(text) => (text, false),
-        Err(binary) => (STANDARD.encode(binary.as_bytes()), true),
-    };
-    let account = account(&parts.headers);
-    let now = Duration::from_millis(clock::epoch_millis(clock::now()));
-    Ok(json!({
-        "resource": "/",
-        "path": path,
-        "httpMethod": parts.method.as_str(),
-        "headers": headers,
-        "multiValueHeaders": multi_value_headers,
-        "queryStringParameters": parameters,
-        "multiValueQueryStringParameters": multi_value_parameters,
-        "requestContext": {
-            "accountId": DEFAULT_ACCOUNT,
-            "apiId": "local",
-            "httpMethod": parts.method.as_str(),
-            "identity": {
-                "accountId": account,
-                "userArn": format!("arn:aws:iam::{account}:user/local"),
-                "sourceIp": "127.0.0.1",
-                "userAgent": headers.get("user-agent"),
-            },
-            "path": parts.uri.path(),
-            "protocol": "HTTP/1.1",
-            "requestId": Uuid::new_v4().to_string(),
-            "requestTimeEpoch": u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
-            "resourcePath": "/",
-            "stage": stage,
-        },
-        "body": (!body.is_empty()).then_some(body),
-        "isBase64Encoded": is_base64_encoded,
-    }))
-}
-
-/// The caller's account: the access key id of the request's signature where that is an account
-/// id, so that a client chooses its account by its credentials.
-fn account(headers: &HeaderMap) -> &str {
-    headers
-        .get(header::AUTHORIZATION)
-        .and_then(|authorization| authorization.to_str().ok())
-        .and_then(|authorization| authorization.strip_prefix("AWS4-HMAC-SHA256 "))
-        .and_then(|fields| {
-            fields.split(',').find_map(|field| field.trim().strip_prefix("Credential="))
-        })
-        .and_then(|credential| credential.split('/').next())
-        .filter(|key| key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit()))
-        .unwrap_or(DEFAULT_ACCOUNT)
-}
-
-/// Each header's last value, and all of its values.
-fn headers(headers: &HeaderMap) -> Result<LastAndAll, NotAscii> {
-    let (mut last, mut all) = (Map::new(), Map::new());
-    for name in headers.keys() {
-        let values = headers.get_all(name).iter().map(|value| value.to_str());
-        let values: Vec<&str> = values
-            .collect::<Result<_, _>>()
-            .map_err(|_| NotAscii(format!("The value of header {name} is not ASCII")))?;
-        last.insert(name.to_string(), json!(values.last()));
-        all.insert(name.to_string(), json!(values));
+) -> Result<Value, ApiError> {
+    match api.payload {
+        Payload::V1 => v1::build(api, parts, route, body),
+        Payload::V2 => v2::build(api, parts, route, body),
     }
-    Ok([last, all])
 }
 
-/// Each query parameter's last value, and all of its values, decoded.
-fn query(query: &str) -> LastAndAll {
-    let (mut last, mut all) = (Map::new(), Map::new());
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let (name, value) = (decode(name), decode(value));
-        last.insert(name.clone(), json!(value));
-        if let Some(values) = all.entry(name).or_insert_with(|| json!([])).as_array_mut() {
-            values.push(json!(value));
-        }
-    }
-    [last, all]
+/// The values of a header in their order.
+fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Vec<&'a str>, ApiError> {
+    let values = headers.get_all(name).iter().map(|value| value.to_str());
+    values
+        .collect::<Result<_, _>>()
+        .map_err(|_| ApiError::Unreadable(format!("The value of header {name} is not ASCII")))
 }
 
-/// Percent-decoding; what is no escape stays as it is.
+/// The query's pairs in their order, decoded.
+fn query(parts: &Parts) -> Vec<(String, String)> {
+    let pairs = parts.uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(name, value)| (decode(&name.replace('+', " ")), decode(&value.replace('+', " "))))
+        .collect()
+}
+
+/// What `{proxy+}` stands for, which has no slash at its beginning.
+fn proxy(route: &Route<'_>) -> String {
+    decode(route.below.trim_start_matches('/'))
+}
+
+/// Percent-decoding. Text that is no escape stays as it is.
 fn decode(text: &str) -> String {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -117,7 +72,6 @@ fn decode(text: &str) -> String {
         };
         match (escaped, first) {
             (Some((high, low)), _) => decoded.push(high << 4 | low),
-            (None, b'+') => decoded.push(b' '),
             (None, other) => decoded.push(*other),
         }
         rest = if escaped.is_some() { after.get(2..).unwrap_or_default() } else { after };
@@ -127,4 +81,31 @@ fn decode(text: &str) -> String {
 
 fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+/// The body as an event carries it, and whether that is Base64. What is not UTF-8 cannot come as
+/// text, even where the API would send text.
+fn encode(body: Vec<u8>, as_text: bool) -> (String, bool) {
+    match String::from_utf8(body) {
+        Ok(text) if as_text => (text, false),
+        Ok(text) => (STANDARD.encode(text), true),
+        Err(binary) => (STANDARD.encode(binary.as_bytes()), true),
+    }
+}
+
+/// The client's address, without a port.
+fn source_ip(parts: &Parts) -> Option<String> {
+    let ConnectInfo(address) = parts.extensions.get::<ConnectInfo<SocketAddr>>()?;
+    Some(address.ip().to_canonical().to_string())
+}
+
+/// `12/Mar/2020:19:03:58 +0000` and milliseconds since 1970.
+fn request_time() -> (String, u64) {
+    let millis = clock::epoch_millis(clock::now());
+    let time = SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
+    // `Thu, 12 Mar 2020 19:03:58 GMT`: the same words.
+    let date = DateTime::from(time).fmt(Format::HttpDate).unwrap_or_default();
+    let mut words = date.split([' ', '.']).skip(1);
+    let mut word = || words.next().unwrap_or_default();
+    (format!("{}/{}/{}:{} +0000", word(), word(), word(), word()), millis)
 }
