@@ -4,8 +4,10 @@
 //! No permissively licensed crate does this. Texts follow the service's own.
 
 mod cipher;
+mod constraints;
 mod error;
 mod keys;
+mod names;
 mod operations;
 mod policy;
 mod store;
@@ -75,6 +77,6 @@ fn call<I: DeserializeOwned, O: Serialize>(
 ) -> Result<String, KmsError> {
     let body = if body.is_empty() { b"{}" } else { body };
     let input = serde_json::from_slice(body)
-        .map_err(|error| KmsError::new("ValidationException", error.to_string()))?;
+        .map_err(|error| KmsError::new("SerializationException", error.to_string()))?;
     serde_json::to_string(&operation(store, &input)?).map_err(|_| KmsError::internal())
 }

@@ -1,13 +1,14 @@
-//! What KMS refuses, in its words.
+//! KMS's errors, in its words.
 
 use axum::http::StatusCode;
 use serde_json::json;
 
-/// A refusal, the code in `__type`.
+/// The code is `__type` on the wire.
 #[derive(Debug)]
-pub(super) struct KmsError {
-    code: &'static str,
-    message: String,
+pub(crate) struct KmsError {
+    pub(crate) code: &'static str,
+    /// Empty where KMS has no message.
+    pub(crate) message: String,
 }
 
 impl KmsError {
@@ -27,7 +28,15 @@ impl KmsError {
         KmsError::new("KMSInvalidStateException", message)
     }
 
-    /// A ciphertext that is not ours, was changed, or has another encryption context: KMS does
+    pub(super) fn invalid_key_usage(message: impl Into<String>) -> Self {
+        KmsError::new("InvalidKeyUsageException", message)
+    }
+
+    pub(super) fn unsupported(message: impl Into<String>) -> Self {
+        KmsError::new("UnsupportedOperationException", message)
+    }
+
+    /// A ciphertext of another KMS, a changed one, or one with another encryption context. KMS does
     /// not say which.
     pub(super) fn invalid_ciphertext() -> Self {
         KmsError::new("InvalidCiphertextException", "")
@@ -38,7 +47,6 @@ impl KmsError {
         KmsError::new("KMSInternalException", "The request failed because of an internal error.")
     }
 
-    /// KMS's model calls this one a fault of its own.
     pub(super) fn status(&self) -> StatusCode {
         match self.code {
             "KMSInternalException" => StatusCode::INTERNAL_SERVER_ERROR,
@@ -47,6 +55,10 @@ impl KmsError {
     }
 
     pub(super) fn to_json(&self) -> String {
-        json!({"__type": self.code, "message": self.message}).to_string()
+        let Self { code, message } = self;
+        if message.is_empty() {
+            return json!({ "__type": code }).to_string();
+        }
+        json!({ "__type": code, "message": message }).to_string()
     }
 }

@@ -6,15 +6,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::error::KmsError;
-use super::keys::Key;
-use crate::{DEFAULT_ACCOUNT, file};
+use super::keys::{Key, access_denied};
+use crate::{DEFAULT_ACCOUNT, file, partition};
 
 /// The keys of one account in one region.
 #[derive(Debug)]
 pub(super) struct Store {
-    /// `arn:aws:kms:<region>:<account>:`
+    /// `arn:<partition>:kms:<region>:<account>:`
     arn_prefix: String,
     file: Option<PathBuf>,
     state: Mutex<KeyRing>,
@@ -38,8 +39,13 @@ impl Store {
             Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => KeyRing::default(),
         };
-        let arn_prefix = format!("arn:aws:kms:{region}:{DEFAULT_ACCOUNT}:");
+        let partition = partition::of(region);
+        let arn_prefix = format!("arn:{partition}:kms:{region}:{DEFAULT_ACCOUNT}:");
         Ok(Store { arn_prefix, file, state: Mutex::new(state) })
+    }
+
+    pub(super) fn is_in_china(&self) -> bool {
+        self.arn_prefix.starts_with("arn:aws-cn:")
     }
 
     /// The state, to read.
@@ -73,36 +79,90 @@ impl Store {
         format!("{}{name}", self.arn_prefix)
     }
 
-    /// The id of the key that `reference` names: id or key ARN, where an alias is not taken.
-    pub(super) fn find_key(&self, ring: &KeyRing, reference: &str) -> Result<String, KmsError> {
-        if reference.starts_with("alias/") || reference.contains(":alias/") {
-            return Err(KmsError::not_found(format!("Invalid keyId '{reference}'")));
+    /// The id of the key that `reference` names: id or key ARN. `action` does not take aliases.
+    pub(super) fn find_key(
+        &self,
+        ring: &KeyRing,
+        reference: &str,
+        action: &str,
+    ) -> Result<String, KmsError> {
+        if is_alias(reference) {
+            let message = "Key Aliases are not supported for this operation.";
+            return Err(KmsError::new("InvalidArnException", message));
         }
-        self.find(ring, reference)
+        self.find(ring, reference, action)
     }
 
-    /// The id of the key that `reference` names: id, key ARN, alias or alias ARN. ARNs of another
-    /// region or account name nothing here.
-    pub(super) fn find(&self, ring: &KeyRing, reference: &str) -> Result<String, KmsError> {
-        let name = match reference.strip_prefix(&self.arn_prefix) {
-            Some(resource) => resource.strip_prefix("key/").unwrap_or(resource),
-            None if reference.starts_with("arn:") => {
-                return Err(KmsError::not_found(format!("Invalid arn {reference}")));
-            }
-            None => reference,
+    /// The id of the key that `reference` names: id, key ARN, alias or alias ARN.
+    pub(super) fn find(
+        &self,
+        ring: &KeyRing,
+        reference: &str,
+        action: &str,
+    ) -> Result<String, KmsError> {
+        if reference.starts_with("alias/") {
+            return self.find_alias(ring, reference);
+        }
+        let Some(resource) = self.resource(reference, action)? else {
+            // The message quotes an id, but not an ARN's.
+            return self.find_id(ring, reference, &format!("'{reference}'"));
         };
-        if name.starts_with("alias/") {
-            return ring.aliases.get(name).cloned().ok_or_else(|| {
-                KmsError::not_found(format!("Alias {} is not found.", self.alias_arn(name)))
-            });
+        match resource.strip_prefix("key/") {
+            Some(id) => self.find_id(ring, id, id),
+            None if resource.starts_with("alias/") => self.find_alias(ring, resource),
+            None => Err(KmsError::not_found(format!("Invalid arn {reference}"))),
         }
-        if name.is_empty() {
-            return Err(KmsError::validation("KeyId must not be empty"));
+    }
+
+    /// What an ARN of this account and region names, or `None` for what is no ARN.
+    fn resource<'a>(&self, reference: &'a str, action: &str) -> Result<Option<&'a str>, KmsError> {
+        if !reference.starts_with("arn:") {
+            return Ok(None);
         }
-        if !ring.keys.contains_key(name) {
-            let arn = self.key_arn(name);
-            return Err(KmsError::not_found(format!("Key '{arn}' does not exist")));
+        if let Some(resource) = reference.strip_prefix(&self.arn_prefix) {
+            return Ok(Some(resource));
         }
-        Ok(name.to_owned())
+        let parts: Vec<_> = reference.splitn(6, ':').collect();
+        let [_, partition, "kms", region, account, _] = parts.as_slice() else {
+            return Err(KmsError::not_found(format!("Invalid arn {reference}")));
+        };
+        let here = format!("arn:{partition}:kms:{region}:{DEFAULT_ACCOUNT}:");
+        if *account == DEFAULT_ACCOUNT || here != self.arn_prefix {
+            return Err(KmsError::not_found(format!("Invalid arn {region}")));
+        }
+        // Only the key's own policy could allow it, and there is no key of another account.
+        let reason = "because the resource does not exist in this Region, no resource-based \
+                      policies allow access, or a resource-based policy explicitly denies access";
+        Err(access_denied(reference, action, reason))
+    }
+
+    fn find_alias(&self, ring: &KeyRing, name: &str) -> Result<String, KmsError> {
+        ring.aliases.get(name).cloned().ok_or_else(|| self.no_such_alias(name))
+    }
+
+    pub(super) fn no_such_alias(&self, name: &str) -> KmsError {
+        KmsError::not_found(format!("Alias {} is not found.", self.alias_arn(name)))
+    }
+
+    fn find_id(&self, ring: &KeyRing, id: &str, quoted: &str) -> Result<String, KmsError> {
+        if ring.keys.contains_key(id) {
+            return Ok(id.to_owned());
+        }
+        if !is_key_id(id) {
+            return Err(KmsError::not_found(format!("Invalid keyId {quoted}")));
+        }
+        Err(KmsError::not_found(format!("Key '{}' does not exist", self.key_arn(id))))
+    }
+}
+
+pub(super) fn is_alias(reference: &str) -> bool {
+    reference.starts_with("alias/") || reference.contains(":alias/")
+}
+
+/// Whether it has the form of a key id: a UUID, or `mrk-` and a UUID without hyphens.
+fn is_key_id(id: &str) -> bool {
+    match id.strip_prefix("mrk-") {
+        Some(digits) => digits.len() == 32 && Uuid::try_parse(digits).is_ok(),
+        None => id.len() == 36 && Uuid::try_parse(id).is_ok(),
     }
 }

@@ -1,63 +1,102 @@
 //! Other names of keys.
+//! <https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateAlias.html>
 
 use serde::{Deserialize, Serialize};
 
 use super::Nothing;
+use crate::kms::constraints::Constraints;
 use crate::kms::error::KmsError;
-use crate::kms::store::Store;
+use crate::kms::keys::Key;
+use crate::kms::store::{KeyRing, Store, is_alias};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::kms) struct AliasInput {
-    alias_name: String,
-    target_key_id: String,
+    alias_name: Option<String>,
+    target_key_id: Option<String>,
+}
+
+impl AliasInput {
+    /// The alias, and the key that it is to name.
+    fn check(&self) -> Result<(&str, &str), KmsError> {
+        let mut constraints = Constraints::default();
+        let name = constraints.alias_name(self.alias_name.as_deref());
+        let target = constraints.key_id("targetKeyId", self.target_key_id.as_deref());
+        constraints.check()?;
+        check_name(name)?;
+        if is_alias(target) {
+            return Err(KmsError::validation("Aliases must refer to keys. Not aliases"));
+        }
+        Ok((name, target))
+    }
 }
 
 pub(in crate::kms) fn create_alias(store: &Store, input: &AliasInput) -> Result<Nothing, KmsError> {
-    if !input.alias_name.starts_with("alias/") {
-        return Err(KmsError::validation(
-            "Alias must start with the prefix \"alias/\". Please see \
-             https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html",
-        ));
-    }
+    let (name, target) = input.check()?;
     store.change(|ring| {
-        let id = store.find_key(ring, &input.target_key_id)?;
-        if ring.aliases.contains_key(&input.alias_name) {
-            let arn = store.alias_arn(&input.alias_name);
+        let key = target_key(store, ring, target, "CreateAlias")?;
+        let id = key.id.clone();
+        if ring.aliases.contains_key(name) {
+            let arn = store.alias_arn(name);
             return Err(KmsError::new(
                 "AlreadyExistsException",
                 format!("An alias with the name {arn} already exists"),
             ));
         }
-        ring.aliases.insert(input.alias_name.clone(), id);
+        ring.aliases.insert(name.to_owned(), id);
         Ok(Nothing {})
     })
 }
 
+/// The key of before may be in any state.
 pub(in crate::kms) fn update_alias(store: &Store, input: &AliasInput) -> Result<Nothing, KmsError> {
+    let (name, target) = input.check()?;
     store.change(|ring| {
-        let id = store.find_key(ring, &input.target_key_id)?;
-        match ring.aliases.get_mut(&input.alias_name) {
-            Some(target) => *target = id,
-            None => return Err(unknown(store, &input.alias_name)),
+        let key = target_key(store, ring, target, "UpdateAlias")?;
+        let before = ring.aliases.get(name).ok_or_else(|| store.no_such_alias(name))?;
+        let before = ring.keys.get(before).ok_or_else(KmsError::internal)?;
+        if (before.usage, before.spec.key_type()) != (key.usage, key.spec.key_type()) {
+            return Err(KmsError::validation(
+                "The current and the new KMS key must be of the same type and have the same key \
+                 usage.",
+            ));
         }
+        let id = key.id.clone();
+        ring.aliases.insert(name.to_owned(), id);
         Ok(Nothing {})
     })
+}
+
+fn target_key<'a>(
+    store: &Store,
+    ring: &'a KeyRing,
+    reference: &str,
+    action: &str,
+) -> Result<&'a Key, KmsError> {
+    let id = store.find(ring, reference, action)?;
+    let key = ring.keys.get(&id).ok_or_else(KmsError::internal)?;
+    key.permitted(&store.key_arn(&id), action)?;
+    key.check_not_pending_deletion(&store.key_arn(&id))?;
+    Ok(key)
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::kms) struct DeleteAliasInput {
-    alias_name: String,
+    alias_name: Option<String>,
 }
 
 pub(in crate::kms) fn delete_alias(
     store: &Store,
     input: &DeleteAliasInput,
 ) -> Result<Nothing, KmsError> {
-    store.change(|ring| match ring.aliases.remove(&input.alias_name) {
+    let mut constraints = Constraints::default();
+    let name = constraints.alias_name(input.alias_name.as_deref());
+    constraints.check()?;
+    check_name(name)?;
+    store.change(|ring| match ring.aliases.remove(name) {
         Some(_) => Ok(Nothing {}),
-        None => Err(unknown(store, &input.alias_name)),
+        None => Err(store.no_such_alias(name)),
     })
 }
 
@@ -87,8 +126,14 @@ pub(in crate::kms) fn list_aliases(
     store: &Store,
     input: &ListAliasesInput,
 ) -> Result<ListAliasesOutput, KmsError> {
+    let mut constraints = Constraints::default();
+    if input.key_id.is_some() {
+        constraints.key_id("keyId", input.key_id.as_deref());
+    }
+    constraints.check()?;
     let ring = store.read();
-    let of = input.key_id.as_ref().map(|key_id| store.find(&ring, key_id)).transpose()?;
+    let of = input.key_id.as_ref();
+    let of = of.map(|key_id| store.find_key(&ring, key_id, "ListAliases")).transpose()?;
     let aliases = ring
         .aliases
         .iter()
@@ -102,6 +147,20 @@ pub(in crate::kms) fn list_aliases(
     Ok(ListAliasesOutput { aliases, truncated: false })
 }
 
-fn unknown(store: &Store, name: &str) -> KmsError {
-    KmsError::not_found(format!("Alias {} is not found.", store.alias_arn(name)))
+fn check_name(name: &str) -> Result<(), KmsError> {
+    let Some(rest) = name.strip_prefix("alias/") else {
+        return Err(KmsError::validation(
+            "Alias must start with the prefix \"alias/\". Please see \
+             https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html",
+        ));
+    };
+    if rest.is_empty() || rest.contains(':') {
+        let message = format!("{name} contains invalid characters for an alias");
+        return Err(KmsError::validation(message));
+    }
+    // Those of AWS's own keys.
+    if rest == "aws" || rest.starts_with("aws/") {
+        return Err(KmsError::new("NotAuthorizedException", ""));
+    }
+    Ok(())
 }

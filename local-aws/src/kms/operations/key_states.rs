@@ -1,54 +1,48 @@
-//! Keys come, change and go.
+//! Keys are described, changed and scheduled for deletion. What each state allows:
+//! <https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html>
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{KeyInput, Nothing};
+use super::{
+    KeyInput, KeyOutput, Nothing, check_grant_tokens, grant_token_constraints, policy,
+    policy_constraints,
+};
 use crate::clock;
+use crate::kms::constraints::Constraints;
 use crate::kms::error::KmsError;
-use crate::kms::keys::{Key, KeyMetadata, KeyState, seconds};
+use crate::kms::keys::{Key, seconds};
+use crate::kms::names::KeyState;
 use crate::kms::store::Store;
 
 const DAY: Duration = Duration::from_hours(24);
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(in crate::kms) struct CreateKeyInput {
-    description: Option<String>,
-    key_usage: Option<String>,
-    #[serde(alias = "CustomerMasterKeySpec")]
-    key_spec: Option<String>,
-    policy: Option<String>,
+pub(in crate::kms) struct DescribeKeyInput {
+    key_id: Option<String>,
+    grant_tokens: Option<Vec<String>>,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(in crate::kms) struct KeyOutput {
-    key_metadata: KeyMetadata,
-}
-
-pub(in crate::kms) fn create_key(
+pub(in crate::kms) fn describe_key(
     store: &Store,
-    input: &CreateKeyInput,
+    input: &DescribeKeyInput,
 ) -> Result<KeyOutput, KmsError> {
-    let mut key = Key::generate(input.key_usage.as_deref(), input.key_spec.as_deref())?;
-    key.description = input.description.clone().unwrap_or_default();
-    key.policy = input.policy.as_deref().map(well_formed).transpose()?;
-    let key_metadata = key.metadata(store.key_arn(&key.id));
-    store.change(|ring| {
-        ring.keys.insert(key.id.clone(), key);
-        Ok(KeyOutput { key_metadata })
-    })
-}
+    const ACTION: &str = "DescribeKey";
+    let grant_tokens = input.grant_tokens.as_deref().unwrap_or_default();
+    let mut constraints = Constraints::default();
+    let key_id = constraints.key_id("keyId", input.key_id.as_deref());
+    grant_token_constraints(&mut constraints, grant_tokens);
+    constraints.check()?;
 
-pub(in crate::kms) fn describe_key(store: &Store, input: &KeyInput) -> Result<KeyOutput, KmsError> {
     let ring = store.read();
-    let id = store.find(&ring, &input.key_id)?;
+    let id = store.find(&ring, key_id, ACTION)?;
     let key = ring.keys.get(&id).ok_or_else(KmsError::internal)?;
     let arn = store.key_arn(&id);
-    key.permitted(&arn, "DescribeKey")?;
+    check_grant_tokens(grant_tokens)?;
+    key.permitted(&arn, ACTION)?;
     Ok(KeyOutput { key_metadata: key.metadata(arn) })
 }
 
@@ -75,17 +69,23 @@ pub(in crate::kms) fn list_keys(store: &Store, _: &Value) -> Result<ListKeysOutp
 }
 
 pub(in crate::kms) fn enable_key(store: &Store, input: &KeyInput) -> Result<Nothing, KmsError> {
-    change_key(store, &input.key_id, "EnableKey", |key, arn| {
-        refuse_pending_deletion(key, arn)?;
-        key.state = KeyState::Enabled;
-        Ok(Nothing {})
-    })
+    set_state(store, input, "EnableKey", KeyState::Enabled)
 }
 
 pub(in crate::kms) fn disable_key(store: &Store, input: &KeyInput) -> Result<Nothing, KmsError> {
-    change_key(store, &input.key_id, "DisableKey", |key, arn| {
-        refuse_pending_deletion(key, arn)?;
-        key.state = KeyState::Disabled;
+    set_state(store, input, "DisableKey", KeyState::Disabled)
+}
+
+fn set_state(
+    store: &Store,
+    input: &KeyInput,
+    action: &str,
+    state: KeyState,
+) -> Result<Nothing, KmsError> {
+    change_key(store, input.key_id()?, action, |key, arn| {
+        key.check_not_pending_deletion(arn)?;
+        key.check_not_pending_import(arn)?;
+        key.state = state;
         Ok(Nothing {})
     })
 }
@@ -93,8 +93,8 @@ pub(in crate::kms) fn disable_key(store: &Store, input: &KeyInput) -> Result<Not
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::kms) struct ScheduleKeyDeletionInput {
-    key_id: String,
-    pending_window_in_days: Option<u32>,
+    key_id: Option<String>,
+    pending_window_in_days: Option<i64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -111,14 +111,13 @@ pub(in crate::kms) fn schedule_key_deletion(
     input: &ScheduleKeyDeletionInput,
 ) -> Result<ScheduleKeyDeletionOutput, KmsError> {
     let days = input.pending_window_in_days.unwrap_or(30);
-    if !(7..=30).contains(&days) {
-        return Err(KmsError::validation(format!(
-            "1 validation error detected: Value '{days}' at 'pendingWindowInDays' failed to \
-             satisfy constraint: Member must be between 7 and 30"
-        )));
-    }
-    change_key(store, &input.key_id, "ScheduleKeyDeletion", |key, arn| {
-        refuse_pending_deletion(key, arn)?;
+    let mut constraints = Constraints::default();
+    let key_id = constraints.key_id("keyId", input.key_id.as_deref());
+    constraints.value("pendingWindowInDays", days, 7..=30);
+    constraints.check()?;
+    let days = u32::try_from(days).map_err(|_| KmsError::internal())?;
+    change_key(store, key_id, "ScheduleKeyDeletion", |key, arn| {
+        key.check_not_pending_deletion(arn)?;
         let deletion = clock::epoch_millis(clock::now() + DAY * days);
         key.state = KeyState::PendingDeletion;
         key.deletion = Some(deletion);
@@ -137,17 +136,15 @@ pub(in crate::kms) struct CancelKeyDeletionOutput {
     key_id: String,
 }
 
-/// Leaves the key disabled, as KMS does.
 pub(in crate::kms) fn cancel_key_deletion(
     store: &Store,
     input: &KeyInput,
 ) -> Result<CancelKeyDeletionOutput, KmsError> {
-    change_key(store, &input.key_id, "CancelKeyDeletion", |key, arn| {
+    change_key(store, input.key_id()?, "CancelKeyDeletion", |key, arn| {
         if key.state != KeyState::PendingDeletion {
             return Err(KmsError::invalid_state(format!("{arn} is not pending deletion.")));
         }
-        key.state = KeyState::Disabled;
-        key.deletion = None;
+        key.keep();
         Ok(CancelKeyDeletionOutput { key_id: arn.to_owned() })
     })
 }
@@ -155,8 +152,9 @@ pub(in crate::kms) fn cancel_key_deletion(
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::kms) struct PutKeyPolicyInput {
-    key_id: String,
-    policy: String,
+    key_id: Option<String>,
+    policy: Option<String>,
+    policy_name: Option<String>,
 }
 
 /// Always allowed, or a test that denied `kms:*` could never take it back.
@@ -164,16 +162,26 @@ pub(in crate::kms) fn put_key_policy(
     store: &Store,
     input: &PutKeyPolicyInput,
 ) -> Result<Nothing, KmsError> {
-    let policy = well_formed(&input.policy)?;
+    let mut constraints = Constraints::default();
+    let key_id = constraints.key_id("keyId", input.key_id.as_deref());
+    let document = constraints.required("policy", input.policy.as_deref());
+    if let Some(document) = document {
+        policy_constraints(&mut constraints, document);
+    }
+    constraints.check()?;
+    if input.policy_name.as_deref().is_some_and(|name| name != "default") {
+        return Err(KmsError::not_found("No such policy exists"));
+    }
+    let policy = policy(document.unwrap_or_default())?;
     store.change(|ring| {
-        let id = store.find_key(ring, &input.key_id)?;
+        let id = store.find_key(ring, key_id, "PutKeyPolicy")?;
         let key = ring.keys.get_mut(&id).ok_or_else(KmsError::internal)?;
         key.policy = Some(policy);
         Ok(Nothing {})
     })
 }
 
-/// Changes one key.
+/// Changes the key that an id or a key ARN names.
 fn change_key<T>(
     store: &Store,
     reference: &str,
@@ -181,24 +189,10 @@ fn change_key<T>(
     change: impl FnOnce(&mut Key, &str) -> Result<T, KmsError>,
 ) -> Result<T, KmsError> {
     store.change(|ring| {
-        let id = store.find_key(ring, reference)?;
+        let id = store.find_key(ring, reference, action)?;
         let key = ring.keys.get_mut(&id).ok_or_else(KmsError::internal)?;
         let arn = store.key_arn(&id);
         key.permitted(&arn, action)?;
         change(key, &arn)
     })
-}
-
-fn refuse_pending_deletion(key: &Key, arn: &str) -> Result<(), KmsError> {
-    if key.state == KeyState::PendingDeletion {
-        return Err(KmsError::invalid_state(format!("{arn} is pending deletion.")));
-    }
-    Ok(())
-}
-
-fn well_formed(policy: &str) -> Result<String, KmsError> {
-    match serde_json::from_str::<Value>(policy) {
-        Ok(Value::Object(_)) => Ok(policy.to_owned()),
-        _ => Err(KmsError::new("MalformedPolicyDocumentException", "The policy is not valid JSON")),
-    }
 }
