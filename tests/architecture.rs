@@ -1,45 +1,141 @@
-//! What may know what: the core holds no SDK, no runtime, no clock and no environment, and only
-//! one file knows API Gateway.
+//! Which file may know which: the rules of ARCHITECTURE.md, read off the sources of the crate.
 
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-const CORE: [&str; 10] = [
-    "access.rs",
-    "create_repository/input.rs",
-    "error.rs",
-    "json.rs",
-    "manifest.rs",
-    "names.rs",
-    "repository.rs",
-    "put_image/decision.rs",
-    "put_image/input.rs",
-    "put_image/push.rs",
-];
+use regex::Regex;
 
-/// A source file without its tests.
-fn source(file: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(file);
-    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{file}: {error}"));
-    text.split("#[cfg(test)]").next().unwrap().to_owned()
-}
+/// The sources below `src` by their module paths, such as `stores::table::read`. The crate root is the
+/// empty path. Tests inside are left out.
+struct Sources(BTreeMap<String, String>);
 
-fn files(folder: &Path, found: &mut Vec<String>) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files(&path, found);
-        } else {
-            found.push(path.strip_prefix(&root).unwrap().to_string_lossy().into_owned());
+impl Sources {
+    fn read() -> Self {
+        let mut sources = Self(BTreeMap::new());
+        sources.add(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), "");
+        assert!(sources.0.len() > 30, "{:?}", sources.0.keys());
+        sources
+    }
+
+    fn add(&mut self, folder: &Path, module: &str) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            let inner = if module.is_empty() { name.clone() } else { format!("{module}::{name}") };
+            if path.is_dir() {
+                // The binaries are crates of their own.
+                if inner != "bin" {
+                    self.add(&path, &inner);
+                }
+            } else if inner != "main" {
+                let text = fs::read_to_string(&path).unwrap();
+                let text = text.split("#[cfg(test)]").next().unwrap();
+                let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+                let inner = if inner == "lib" { String::new() } else { inner };
+                self.0.insert(inner, code.collect::<Vec<_>>().join("\n"));
+            }
+        }
+    }
+
+    /// The modules that `module` names, by the paths in its code.
+    fn imports(&self, module: &str) -> BTreeSet<String> {
+        let code = &self.0[module];
+        let parent = module.rsplit_once("::").map_or("", |(parent, _)| parent);
+        let children = Regex::new(r"(?m)^\s*(?:pub(?:\([^)]*\))? )?mod (\w+);").unwrap();
+        let children: Vec<&str> =
+            children.captures_iter(code).map(|found| found.get(1).unwrap().as_str()).collect();
+        let mut named = BTreeSet::new();
+        let paths = Regex::new(r"\b(crate|super|self|\w+)((?:::\w+)+)").unwrap();
+        for found in paths.captures_iter(code) {
+            let rest = &found[2][2..];
+            let path = match &found[1] {
+                "crate" => rest.to_owned(),
+                "super" if parent.is_empty() => rest.to_owned(),
+                "super" => format!("{parent}::{rest}"),
+                "self" => format!("{module}::{rest}"),
+                child if children.contains(&child) => format!("{module}::{child}::{rest}"),
+                _ => continue,
+            };
+            named.extend(self.module_of(&path).filter(|named| named != module));
+        }
+        named
+    }
+
+    /// The module that a path of an item begins with: the longest that is a file.
+    fn module_of(&self, path: &str) -> Option<String> {
+        let mut path = path;
+        loop {
+            if self.0.contains_key(path) {
+                return Some(path.to_owned());
+            }
+            path = path.rsplit_once("::")?.0;
         }
     }
 }
 
 #[test]
-fn the_core_is_pure() {
+fn no_file_imports_the_crate_root() {
+    let sources = Sources::read();
+    for (module, code) in &sources.0 {
+        for path in Regex::new(r"\bcrate::(\w+|\{)").unwrap().captures_iter(code) {
+            let is_module = ["api", "ecr", "stores"].contains(&&path[1])
+                || sources.0.contains_key(&path[1]);
+            assert!(is_module, "src/{module} imports {} of the crate root", &path[0]);
+        }
+        let of_root = !module.is_empty() && !module.contains("::") && code.contains("super::");
+        assert!(!of_root, "src/{module} imports the crate root by super");
+    }
+}
+
+#[test]
+fn imports_have_no_circle() {
+    fn visit(sources: &Sources, module: &str, way: &mut Vec<String>, done: &mut BTreeSet<String>) {
+        if done.contains(module) {
+            return;
+        }
+        assert!(!way.iter().any(|seen| seen == module), "a circle: {way:?} and again {module}");
+        way.push(module.to_owned());
+        for import in sources.imports(module) {
+            visit(sources, &import, way, done);
+        }
+        way.pop();
+        done.insert(module.to_owned());
+    }
+    let sources = Sources::read();
+    let mut done = BTreeSet::new();
+    for module in sources.0.keys() {
+        visit(&sources, module, &mut Vec::new(), &mut done);
+    }
+    // The reading of imports works: these are there.
+    let imports = sources.imports("actions::put_image");
+    for import in ["actions::put_image::rules", "api::call", "app", "stores::table::transaction"] {
+        assert!(imports.contains(import), "{imports:?}");
+    }
+    assert!(sources.imports("stores::table::read").contains("stores::table::items"));
+}
+
+#[test]
+fn stores_name_no_action() {
+    let sources = Sources::read();
+    for module in sources.0.keys().filter(|module| module.starts_with("stores")) {
+        for import in sources.imports(module) {
+            let is_above = ["actions", "app", "gateway"].iter().any(|it| import.starts_with(it));
+            assert!(!is_above, "src/{module} imports {import}");
+        }
+    }
+}
+
+/// The rules know no SDK, and neither clock nor environment.
+#[test]
+fn rules_are_pure() {
+    let sources = Sources::read();
+    let is_pure = |module: &&String| {
+        let name = module.rsplit("::").next().unwrap();
+        module.starts_with("ecr::") || ["input", "push", "rules"].contains(&name)
+    };
     let foreign = [
         "aws_sdk_",
         "aws_config",
@@ -50,41 +146,56 @@ fn the_core_is_pure() {
         "SystemTime",
         "Instant",
         "async fn",
-        "crate::table",
-        "crate::layers",
-        "crate::bodies",
-        "crate::data_key",
-        "crate::gateway",
-        "crate::App",
     ];
-    for file in CORE {
-        let source = source(file);
+    let pure: Vec<&String> = sources.0.keys().filter(is_pure).collect();
+    assert!(pure.len() >= 10, "{pure:?}");
+    for module in pure {
         for word in foreign {
-            assert!(!source.contains(word), "src/{file} knows {word}");
+            assert!(!sources.0[module].contains(word), "src/{module} knows {word}");
+        }
+        // What `rules` decides about was read by `snapshot`, whose type it takes.
+        for import in sources.imports(module) {
+            let is_impure = import.starts_with("stores") || import == "app" || import == "clock";
+            assert!(!is_impure, "src/{module} imports {import}");
         }
     }
 }
 
 #[test]
-fn only_the_edge_knows_http() {
-    let mut all = Vec::new();
-    files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut all);
-    assert!(all.len() > 15);
-    let edge = ["gateway.rs", "main.rs", "bin/sweeper.rs"];
-    for file in all.iter().filter(|file| !edge.contains(&file.as_str())) {
-        let source = source(file);
-        for word in ["aws_lambda_events", "ApiGateway", "HeaderMap", "lambda_runtime"] {
-            assert!(!source.contains(word), "src/{file} knows {word}");
-        }
-    }
-    for (sdk, owners) in [
-        ("aws_sdk_dynamodb", ["table"].as_slice()),
-        ("aws_sdk_s3", &["layers.rs", "bodies.rs"]),
-        ("aws_sdk_kms", &["data_key.rs"]),
+fn each_foreign_interface_has_one_place() {
+    let sources = Sources::read();
+    for (word, owners) in [
+        ("aws_lambda_events", ["gateway"].as_slice()),
+        ("lambda_runtime", &["gateway"]),
+        ("HeaderMap", &["gateway"]),
+        ("aws_sdk_dynamodb", &["stores::table", "stores::sdk", "actions::"]),
+        ("aws_sdk_dynamodb::Client", &["stores::table", "stores::sdk"]),
+        ("aws_sdk_s3", &["stores::layers", "stores::manifests", "stores::sdk"]),
+        ("aws_sdk_kms", &["stores::kms", "stores::sdk"]),
+        ("RetryConfig", &["stores::sdk"]),
+        ("TimeoutConfig", &["stores::sdk"]),
     ] {
-        for file in &all {
-            let owns = owners.iter().any(|owner| file.starts_with(owner));
-            assert!(owns || !source(file).contains(sdk), "src/{file} knows {sdk}");
+        for (module, code) in &sources.0 {
+            let owns = owners.iter().any(|owner| module.starts_with(owner));
+            assert!(owns || !code.contains(word), "src/{module} knows {word}");
         }
     }
+}
+
+#[test]
+fn no_module_is_a_file_of_another_place() {
+    fn visit(folder: &Path) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if path.is_dir() && name != "target" && !name.starts_with('.') {
+                visit(&path);
+            } else if name.ends_with(".rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let attribute = concat!("#[pa", "th");
+                assert!(!text.contains(attribute), "{}", path.display());
+            }
+        }
+    }
+    visit(Path::new(env!("CARGO_MANIFEST_DIR")));
 }
