@@ -81,8 +81,8 @@ fn no_file_imports_the_crate_root() {
     let sources = Sources::read();
     for (module, code) in &sources.0 {
         for path in Regex::new(r"\bcrate::(\w+|\{)").unwrap().captures_iter(code) {
-            let is_module = ["api", "ecr", "stores"].contains(&&path[1])
-                || sources.0.contains_key(&path[1]);
+            let is_module =
+                ["api", "ecr", "stores"].contains(&&path[1]) || sources.0.contains_key(&path[1]);
             assert!(is_module, "src/{module} imports {} of the crate root", &path[0]);
         }
         let of_root = !module.is_empty() && !module.contains("::") && code.contains("super::");

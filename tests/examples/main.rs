@@ -351,7 +351,8 @@ impl Image {
 
     /// The same, at a resource below the endpoint.
     async fn push_at(&self, serve: &Serve, resource: &str, tag: &str) -> Result<(), String> {
-        let put = serve.ecr_at(resource).put_image().repository_name(self.repository).image_tag(tag);
+        let put =
+            serve.ecr_at(resource).put_image().repository_name(self.repository).image_tag(tag);
         match put.image_manifest(&self.text).send().await {
             Ok(_) => Ok(()),
             Err(error) => Err(error.code().unwrap_or("no code").to_owned()),
