@@ -159,7 +159,7 @@ mod tests {
         Push::new(Input::parse(&body.to_string()).unwrap(), repository, 500, usize::MAX).unwrap()
     }
 
-    fn record(situation: &Situation) -> RepositoryRecord {
+    fn record(situation: Situation) -> RepositoryRecord {
         let mode =
             if situation.immutable { MutabilityMode::Immutable } else { MutabilityMode::Mutable };
         // The quota of big indexes is a constant here; the model's is 2.
@@ -177,7 +177,7 @@ mod tests {
         }
     }
 
-    fn snapshot(situation: &Situation, push: &Push) -> Snapshot {
+    fn snapshot(situation: Situation, push: &Push) -> Snapshot {
         let digest = match situation.tag {
             None | Some(Named::Nothing) => None,
             Some(Named::ThisImage) => Some(push.digest.clone()),
@@ -203,7 +203,7 @@ mod tests {
         let all = Situation::all();
         let pushes = [false, true].map(|is_big| [push(is_big, false), push(is_big, true)]);
         let mut seen = Vec::new();
-        for situation in &all {
+        for &situation in &all {
             let has_tag = usize::from(situation.tag.is_some());
             let push = &pushes[usize::from(situation.is_big_index)][has_tag];
             let (record, snapshot) = (record(situation), snapshot(situation, push));
@@ -244,7 +244,7 @@ mod tests {
             big_indexes: 0,
         };
         let push = push(false, true);
-        let (record, snapshot) = (record(&situation), snapshot(&situation, &push));
+        let (record, snapshot) = (record(situation), snapshot(situation, &push));
         let missing = [Digest::of(b"layer")];
         let result = check_new_image(&push, &record, &snapshot, &missing, &Quotas::default());
         assert!(
@@ -265,8 +265,8 @@ mod tests {
         };
         let proven = |is_big, image, first, result: fn(&Push) -> Result<(), Error>| {
             let push = push(is_big, true);
-            let record = record(&situation(image));
-            let snapshot = snapshot(&situation(image), &push);
+            let record = record(situation(image));
+            let snapshot = snapshot(situation(image), &push);
             is_proven(&push, first, &record, &snapshot, &result(&push))
         };
         let first = |children_were_read, del_epoch| FirstRead { children_were_read, del_epoch };
