@@ -29,8 +29,8 @@ pub async fn create_repository(app: &App, call: &mut Call, body: String) -> Resu
         call.addressee(ACTION, input.registry_id, input.repository_name, region)?;
     // Another's registry is closed whatever a repository's policy says: there is none yet.
     if !caller.may(ACTION, &repository, None) {
-        let resource = repository.arn(region);
-        return Err(Error::AccessDenied { caller: caller.arn, action: ACTION, resource });
+        let (caller, resource) = (caller.arn_or_root("aws"), repository.arn(region));
+        return Err(Error::AccessDenied { caller, action: ACTION, resource });
     }
 
     let key_arn = |key: String| app.data_keys.key_arn(&repository, key);

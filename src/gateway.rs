@@ -174,9 +174,14 @@ fn caller(request: &mut ApiGatewayProxyRequest, default: Option<&RegistryId>) ->
     let identity = &mut request.request_context.identity;
     let signed = identity.account_id.take().and_then(|id| RegistryId::parse(id).ok());
     let account = signed.or_else(|| default.cloned())?;
-    let root = || format!("arn:aws:iam::{account}:root");
-    let arn = identity.user_arn.take().filter(|arn| !arn.is_empty()).unwrap_or_else(root);
-    Some(Caller { account, arn })
+    let organization = identity.other.remove("principalOrgId");
+    let organization = organization.and_then(|id| id.as_str().map(str::to_owned));
+    Some(Caller {
+        account,
+        arn: identity.user_arn.take().filter(|arn| !arn.is_empty()),
+        organization: organization.filter(|id| !id.is_empty()),
+        source_ip: identity.source_ip.take().and_then(|ip| ip.parse().ok()),
+    })
 }
 
 fn body(request: ApiGatewayProxyRequest) -> Result<String, Error> {

@@ -63,7 +63,7 @@ pub fn accessible<'a>(
     let policy = record.and_then(|record| record.policy.as_deref());
     if !caller.may(super::ACTION, push_to, policy) {
         return Err(Error::AccessDenied {
-            caller: caller.arn.clone(),
+            caller: caller.arn_or_root("aws"),
             action: super::ACTION,
             resource: push_to.arn(region),
         });
