@@ -87,10 +87,7 @@ impl Call {
     pub(crate) fn denied(&self, resource: String, policy: &'static str) -> Error {
         let caller = match &self.caller {
             None => "anonymous".to_owned(),
-            Some(Caller { arn: Some(arn), .. }) => arn.clone(),
-            Some(Caller { account, .. }) => {
-                format!("arn:{}:iam::{account}:root", self.region.partition())
-            }
+            Some(caller) => caller.arn_or_root(self.region.partition()),
         };
         Error::AccessDenied { caller, action: self.action, resource, policy }
     }

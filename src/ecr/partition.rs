@@ -35,6 +35,11 @@ const PARTITIONS: [Partition; 8] = [
     AWS,
 ];
 
+/// Whether a partition has this name, as the second part of ARNs has it.
+pub(crate) fn is_partition(name: &str) -> bool {
+    PARTITIONS.iter().any(|partition| partition.name == name)
+}
+
 impl Region {
     /// The region of this name, such as `us-west-2`. Like the SDK, takes a name of no known form for
     /// one of the partition `aws`.

@@ -24,6 +24,168 @@ fn foreign(repository: &str, manifest: &str) -> Value {
     event("PutImage", OTHER, &body.to_string())
 }
 
+async fn set_policy(service: &Service, policy: &str) {
+    service.change_repository("app", "policy", AttributeValue::S(policy.into())).await;
+}
+
+/// [`foreign`], with members of the event's identity added or replaced.
+fn foreign_as(identity: &Value, manifest: &str) -> Value {
+    let mut event = foreign("app", manifest);
+    for (name, value) in identity.as_object().unwrap() {
+        event["requestContext"]["identity"][name] = value.clone();
+    }
+    event
+}
+
+/// While the repository's policy is this one, a push by each of these identities is denied, or
+/// succeeds.
+async fn check(policy: &str, allowed: &[Value], refused: &[Value]) {
+    let service = Service::start().await;
+    set_policy(&service, policy).await;
+    service.upload_layers_of("app", &image("a")).await;
+    for identity in refused {
+        let user = format!("arn:aws:iam::{OTHER}:user/tester");
+        let root = format!("arn:aws:iam::{OTHER}:root");
+        let arn = match identity.get("userArn") {
+            None => user.as_str(),
+            Some(arn) => arn.as_str().filter(|arn| !arn.is_empty()).unwrap_or(&root),
+        };
+        let message = denied(OTHER, "app").replace(&user, arn);
+        service.refuses_event(foreign_as(identity, &image("a")), 400, CODE, &message).await;
+    }
+    for (n, identity) in allowed.iter().enumerate() {
+        let image = image(&n.to_string());
+        service.upload_layers_of("app", &image).await;
+        let answer = service.send(foreign_as(identity, &image)).await;
+        assert_eq!(answer.status, 200, "{identity}: {}", answer.text);
+    }
+}
+
+fn allow_everyone_if(condition: &Value) -> String {
+    json!({ "Version": "2012-10-17", "Statement": [{
+        "Sid": "push", "Effect": "Allow", "Principal": "*", "Action": "ecr:PutImage",
+        "Condition": condition,
+    }]})
+    .to_string()
+}
+
+#[tokio::test]
+async fn a_policy_lets_an_organization_push() {
+    let policy = allow_everyone_if(&json!({
+        "StringEquals": { "aws:PrincipalOrgID": "o-a1b2c3d4e5" }
+    }));
+    let allowed = [json!({ "principalOrgId": "o-a1b2c3d4e5" })];
+    let refused = [
+        json!({}),
+        json!({ "principalOrgId": null }),
+        json!({ "principalOrgId": "" }),
+        json!({ "principalOrgId": "o-a1b2c3d4e6" }),
+        json!({ "principalOrgId": ["o-a1b2c3d4e5"] }),
+    ];
+    check(&policy, &allowed, &refused).await;
+}
+
+#[tokio::test]
+async fn a_policy_lets_a_network_push() {
+    let policy = allow_everyone_if(&json!({
+        "IpAddress": { "aws:SourceIp": ["203.0.113.0/24", "2001:db8::/32"] },
+        "NotIpAddress": { "aws:SourceIp": "203.0.113.9" },
+    }));
+    let allowed = [
+        json!({ "sourceIp": "203.0.113.7" }),
+        json!({ "sourceIp": "2001:db8::7" }),
+        json!({ "sourceIp": "::ffff:203.0.113.7" }),
+    ];
+    let refused = [
+        json!({}),
+        json!({ "sourceIp": "203.0.113.9" }),
+        json!({ "sourceIp": "198.51.100.7" }),
+        json!({ "sourceIp": "203.0.113.7, 198.51.100.7" }),
+        json!({ "sourceIp": "" }),
+    ];
+    check(&policy, &allowed, &refused).await;
+}
+
+#[tokio::test]
+async fn a_policy_names_roles_by_a_condition() {
+    let policy = allow_everyone_if(&json!({
+        "ArnLike": { "aws:PrincipalArn": format!("arn:aws:iam::{OTHER}:role/ci/deploy-*") },
+        "Bool": { "aws:SecureTransport": "true" },
+    }));
+    let session = |name: &str| {
+        let arn = format!("arn:aws:sts::{OTHER}:assumed-role/{name}/run-7");
+        json!({ "userArn": arn })
+    };
+    let refused = [json!({}), session("other"), json!({ "userArn": null })];
+    check(&policy, &[session("deploy-app")], &refused).await;
+}
+
+#[tokio::test]
+async fn a_policy_of_another_partition() {
+    let policy = json!({ "Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Action": "ecr:*",
+        "Principal": { "AWS": format!("arn:aws-cn:iam::{OTHER}:root") },
+    }]});
+    let allowed = [
+        json!({ "userArn": format!("arn:aws-cn:iam::{OTHER}:user/tester") }),
+        json!({ "userArn": format!("arn:aws-cn:sts::{OTHER}:assumed-role/deploy/run-7") }),
+    ];
+    check(&policy.to_string(), &allowed, &[json!({})]).await;
+}
+
+#[tokio::test]
+async fn a_deny_spares_only_a_caller_that_it_certainly_does_not_mean() {
+    let policy = json!({ "Version": "2012-10-17", "Statement": [
+        { "Effect": "Allow", "Principal": { "AWS": OTHER }, "Action": "ecr:PutImage" },
+        {
+            "Effect": "Deny", "Action": "ecr:*",
+            "Principal": { "AWS": format!("arn:aws:iam::{OTHER}:user/alice") },
+        },
+    ]});
+    let allowed =
+        [json!({}), json!({ "userArn": format!("arn:aws:sts::{OTHER}:assumed-role/alice/run-7") })];
+    let refused = [
+        json!({ "userArn": format!("arn:aws:iam::{OTHER}:user/alice") }),
+        json!({ "userArn": format!("arn:aws:sts::{OTHER}:federated-user/alice") }),
+        json!({ "userArn": null }),
+        json!({ "userArn": "" }),
+    ];
+    check(&policy.to_string(), &allowed, &refused).await;
+}
+
+#[tokio::test]
+async fn a_deny_with_an_unknown_condition_denies() {
+    let deny_if = |condition: &Value| {
+        let allow = json!({ "Effect": "Allow", "Principal": "*", "Action": "*" });
+        let mut deny = json!({ "Effect": "Deny", "Principal": "*", "Action": "ecr:PutImage" });
+        deny["Condition"] = condition.clone();
+        json!({ "Statement": [allow, deny] }).to_string()
+    };
+    for unknown in [
+        json!({ "DateGreaterThan": { "aws:CurrentTime": "2026-01-01T00:00:00Z" } }),
+        json!({ "ForAnyValue:StringLike": { "aws:PrincipalOrgPaths": "o-1/*" } }),
+        json!({ "StringEquals": { "aws:PrincipalOrgID": "${aws:PrincipalTag/org}" } }),
+    ] {
+        check(&deny_if(&unknown), &[], &[json!({})]).await;
+        check(&allow_everyone_if(&unknown), &[], &[json!({})]).await;
+    }
+    check(&deny_if(&json!({ "Bool": { "aws:SecureTransport": "false" } })), &[json!({})], &[])
+        .await;
+}
+
+#[tokio::test]
+async fn a_policy_with_a_member_named_twice_denies() {
+    let once = r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"*"}}"#;
+    check(once, &[json!({})], &[]).await;
+    for (member, twice) in [
+        (r#""Effect":"Allow""#, r#""Effect":"Deny","Effect":"Allow""#),
+        (r#""Principal":"*""#, r#""Principal":{"AWS":"999999999999","AWS":"*"}"#),
+        (r#"{"Statement""#, r#"{"Statement":[],"Statement""#),
+    ] {
+        check(&once.replace(member, twice), &[], &[json!({})]).await;
+    }
+}
+
 #[tokio::test]
 async fn a_foreign_caller_learns_nothing() {
     let service = Service::start().await;
@@ -45,9 +207,7 @@ async fn a_foreign_caller_learns_nothing() {
 async fn a_repositorys_policy_lets_others_push() {
     let service = Service::start().await;
     service.upload_layers_of("app", &image("a")).await;
-    let set_policy = async |policy: Value| {
-        service.change_repository("app", "policy", AttributeValue::S(policy.to_string())).await;
-    };
+    let set_policy = async |policy: Value| set_policy(&service, &policy.to_string()).await;
     let allow = |principal: &str, action: &str| {
         json!({ "Version": "2012-10-17", "Statement": [
             { "Effect": "Allow", "Principal": { "AWS": principal }, "Action": action }
