@@ -1,17 +1,18 @@
-//! Who may push where.
+//! Access to repositories.
 //!
-//! The function's role can write every registry of the table, so this is the only wall between
-//! accounts. A caller may use its own registry; another's only where the repository's policy, the
-//! JSON text of an ECR repository policy, allows it. What this evaluator does not understand it
-//! reads against the caller: an Allow that holds more than it knows grants nothing, a Deny that
-//! does denies unless it is surely about another action or caller, a text that does not parse denies.
+//! The function's role can write every registry of the table, so only this check separates the
+//! accounts. A caller may use its own registry, and a repository of another account only if the
+//! repository's policy, the JSON text of an ECR repository policy, allows it. Whatever this
+//! evaluator does not understand counts against the caller: an Allow with unknown members grants
+//! nothing, a Deny with unknown members denies unless it is certainly about another action or
+//! caller, and a text that does not parse denies.
 
 use serde_json::{Map, Value};
 use wildmatch::WildMatch;
 
 use crate::ecr::names::{RegistryId, RepositoryRef};
 
-/// Who signed the request.
+/// The signer of a request.
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// Its account.
@@ -58,7 +59,7 @@ impl Caller {
                 Verdict::Allow
             }
             Some("Allow") => Verdict::Silent,
-            // A Deny spares the caller only where it is certain to be about something else.
+            // A Deny is ignored only if it is certainly about another action or caller.
             Some("Deny")
                 if names_action(statement, action) == Some(false)
                     || self.is_principal(statement) == Some(false) =>
