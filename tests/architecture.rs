@@ -79,10 +79,11 @@ impl Sources {
 #[test]
 fn no_file_imports_the_crate_root() {
     let sources = Sources::read();
+    let paths = Regex::new(r"\bcrate::(\w+|\{)").unwrap();
     for (module, code) in &sources.0 {
-        for path in Regex::new(r"\bcrate::(\w+|\{)").unwrap().captures_iter(code) {
-            let is_module = ["api", "ecr", "stores"].contains(&&path[1])
-                || sources.0.contains_key(&path[1]);
+        for path in paths.captures_iter(code) {
+            let is_module =
+                ["api", "ecr", "stores"].contains(&&path[1]) || sources.0.contains_key(&path[1]);
             assert!(is_module, "src/{module} imports {} of the crate root", &path[0]);
         }
         let of_root = !module.is_empty() && !module.contains("::") && code.contains("super::");
@@ -190,7 +191,7 @@ fn no_module_is_a_file_of_another_place() {
             let name = path.file_name().unwrap().to_str().unwrap();
             if path.is_dir() && name != "target" && !name.starts_with('.') {
                 visit(&path);
-            } else if name.ends_with(".rs") {
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&path).unwrap();
                 let attribute = concat!("#[pa", "th");
                 assert!(!text.contains(attribute), "{}", path.display());

@@ -42,6 +42,10 @@ ELSEWHERE = {
     "aws dynamodb wait": "needs AWS",
     "aws s3api": "needs AWS",
     "pip install boto3": "clients/test",
+    "export DEFAULT_REGISTRY_ID": "scripts/invoke-cargo-lambda",
+    "cargo lambda watch": "scripts/invoke-cargo-lambda, with another port",
+    "url=http://127.0.0.1:9000": "scripts/invoke-cargo-lambda, with another port",
+    "aws --endpoint-url $url": "scripts/invoke-cargo-lambda, the same calls for others",
 }
 
 

@@ -182,8 +182,8 @@ fn export(
         ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY),
         ("TABLE_NAME", &options.table),
         ("LAYER_BUCKET", &options.layer_bucket),
-        ("MANIFEST_BUCKET", &options.manifest_bucket),
         ("DEFAULT_KMS_KEY", default_kms_key.unwrap_or_default()),
+        ("MANIFEST_BUCKET", &options.manifest_bucket),
     ] {
         writeln!(stdout, "export {name}={value}")?;
     }

@@ -56,6 +56,7 @@ pub mod report;
 pub mod rows;
 pub mod scenario;
 pub mod scenarios;
+pub mod small;
 pub mod state;
 pub mod store;
 pub mod transaction;

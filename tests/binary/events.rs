@@ -262,8 +262,7 @@ const REJECTIONS: [(&str, &str, &str); 15] = [
     ),
 ];
 
-const DENIED_AT_RESOURCE: &str =
-    "User: arn:aws:iam::012345678910:user/developer is not authorized to perform: \
+const DENIED_AT_RESOURCE: &str = "User: arn:aws:iam::012345678910:user/developer is not authorized to perform: \
      ecr:CreateRepository on resource: * because no identity-based policy allows the \
      ecr:CreateRepository action";
 

@@ -53,7 +53,8 @@ async fn one_message_names_all_that_is_wrong_with_the_environment() {
 async fn a_default_registry_is_warned_of_and_serves_unsigned_requests() {
     let stack = stack().await;
     let create = |name| {
-        let mut event = event("CreateRepository", ACCOUNT, &json!({ "repositoryName": name }).to_string());
+        let mut event =
+            event("CreateRepository", ACCOUNT, &json!({ "repositoryName": name }).to_string());
         event["requestContext"]["identity"] = json!({ "accountId": null });
         event
     };

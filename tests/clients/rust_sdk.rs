@@ -12,7 +12,7 @@ async fn the_table_holds_as_the_client_is() {
     let endpoints = Endpoints::start().await;
     let table = table(&endpoints).await;
     let plain = endpoints.open("plain").await;
-    assert_eq!(run(&endpoints, &table, "plain", &endpoints.stock(&plain)).await, 33);
+    assert_eq!(run(&endpoints, &table, "plain", &endpoints.stock(&plain)).await, 34);
 }
 
 #[tokio::test]

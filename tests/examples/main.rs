@@ -8,6 +8,7 @@ mod layout;
 mod process;
 
 use aws_sdk_ecr::error::ProvideErrorMetadata as _;
+use aws_sdk_ecr::types::{EncryptionConfiguration, EncryptionType};
 use aws_sdk_s3::primitives::ByteStream;
 use layout::Layout;
 use process::{Serve, push, serve};
@@ -53,6 +54,7 @@ async fn serve_exports_what_clients_need() {
             "AWS_SECRET_ACCESS_KEY",
             "TABLE_NAME",
             "LAYER_BUCKET",
+            "DEFAULT_KMS_KEY",
             "MANIFEST_BUCKET",
         ]
     );
@@ -62,6 +64,41 @@ async fn serve_exports_what_clients_need() {
     assert_eq!(manifest.push(&serve, "1.0").await, Err("ImageAlreadyExistsException".to_owned()));
     assert_eq!(manifest.push(&serve, "1.1").await, Ok(()));
     assert_eq!(serve.terminate("TERM"), Some(0));
+}
+
+#[tokio::test]
+async fn serve_has_a_default_key_as_the_deployed_stack_has() {
+    let serve = Serve::start(&["--port", "0"], &[]);
+    let encryption = EncryptionConfiguration::builder().encryption_type(EncryptionType::Kms);
+    let create = serve.ecr().create_repository().repository_name("sealed");
+    let created = create.encryption_configuration(encryption.build().unwrap()).send().await;
+    let repository = created.unwrap().repository.unwrap();
+    let key = repository.encryption_configuration.unwrap().kms_key.unwrap();
+    assert!(key.starts_with("arn:aws:kms:us-west-2:012345678910:key/"), "{key}");
+    let manifest = Image::put(&serve, "sealed").await;
+    assert_eq!(manifest.push(&serve, "1.0").await, Ok(()));
+}
+
+#[tokio::test]
+async fn serve_has_three_resources_below_a_base_path_too() {
+    for arguments in [&["--port", "0"][..], &["--port", "0", "--base-path", "/ecr/v1"]] {
+        let serve = Serve::start(arguments, &[]);
+        let manifest = Image::put(&serve, "app/web").await;
+        assert_eq!(manifest.push_at(&serve, "", "1.0").await, Ok(()));
+        assert_eq!(manifest.push_at(&serve, "/push", "1.1").await, Ok(()));
+        let denied = Err("AccessDeniedException".to_owned());
+        assert_eq!(manifest.push_at(&serve, "/pull", "1.2").await, denied);
+        let create = serve.ecr_at("/push").create_repository().repository_name("other");
+        let denied = create.send().await.unwrap_err();
+        assert_eq!(denied.code(), Some("AccessDeniedException"));
+        assert_eq!(serve.sort_keys("TAG#").await, ["TAG#1.0", "TAG#1.1"]);
+        assert_eq!(serve.sort_keys("#META").await.len(), 1);
+    }
+    for bad in ["ecr", "/", "/ecr/", "/e?r", "//ecr", ""] {
+        let ended = serve(&["--base-path", bad], &[]);
+        assert_ne!(ended.code, Some(0), "{bad}");
+        assert!(ended.stderr.contains("--base-path wants a path such as /ecr"), "{}", ended.stderr);
+    }
 }
 
 #[tokio::test]
@@ -307,9 +344,15 @@ impl Image {
         Self { repository, text: text.to_string() }
     }
 
-    /// Pushes it; the code of a refusal.
+    /// Pushes it; the error's code.
     async fn push(&self, serve: &Serve, tag: &str) -> Result<(), String> {
-        let put = serve.ecr().put_image().repository_name(self.repository).image_tag(tag);
+        self.push_at(serve, "", tag).await
+    }
+
+    /// The same, at a resource below the endpoint.
+    async fn push_at(&self, serve: &Serve, resource: &str, tag: &str) -> Result<(), String> {
+        let put =
+            serve.ecr_at(resource).put_image().repository_name(self.repository).image_tag(tag);
         match put.image_manifest(&self.text).send().await {
             Ok(_) => Ok(()),
             Err(error) => Err(error.code().unwrap_or("no code").to_owned()),

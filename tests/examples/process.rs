@@ -75,7 +75,7 @@ impl Serve {
         // Once it greets on standard error, all exports are out.
         let mut greeting = String::new();
         BufReader::new(process.stderr.take().unwrap()).read_line(&mut greeting).unwrap();
-        assert!(greeting.contains("ECR answers at http://127.0.0.1:"), "{greeting}");
+        assert!(greeting.contains("ECR is ready at http://127.0.0.1:"), "{greeting}");
         let mut exports = Vec::new();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         while exports.last().is_none_or(|(name, _)| name != "MANIFEST_BUCKET") {
@@ -110,8 +110,13 @@ impl Serve {
     }
 
     pub(crate) fn ecr(&self) -> aws_sdk_ecr::Client {
+        self.ecr_at("")
+    }
+
+    /// A client of this resource below the endpoint.
+    pub(crate) fn ecr_at(&self, resource: &str) -> aws_sdk_ecr::Client {
         let config = aws_sdk_ecr::config::Builder::from(&self.aws);
-        let url = self.variable("AWS_ENDPOINT_URL_ECR");
+        let url = format!("{}{resource}", self.variable("AWS_ENDPOINT_URL_ECR"));
         aws_sdk_ecr::Client::from_conf(config.endpoint_url(url).build())
     }
 

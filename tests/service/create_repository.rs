@@ -231,8 +231,14 @@ async fn tags_are_rejected_with_the_models_own_exceptions() {
         (tag("a", &"b".repeat(257)), "A tag value is too long."),
         (tag("aws:x", "b"), "Tag keys that begin with aws: are reserved."),
         (tag("AWS:x", "b"), "Tag keys that begin with aws: are reserved."),
-        (tag("a#", "b"), "Tags can have letters, digits, spaces and the characters _.:/=+-@ alone."),
-        (tag("a", "b\n"), "Tags can have letters, digits, spaces and the characters _.:/=+-@ alone."),
+        (
+            tag("a#", "b"),
+            "Tags can have letters, digits, spaces and the characters _.:/=+-@ alone.",
+        ),
+        (
+            tag("a", "b\n"),
+            "Tags can have letters, digits, spaces and the characters _.:/=+-@ alone.",
+        ),
         (twice, "A tag key is given more than once."),
     ] {
         let message = format!(
@@ -332,7 +338,10 @@ async fn a_key_that_could_not_encrypt_manifests_creates_nothing() {
         (other(KeySpec::Rsa2048, KeyUsageType::SignVerify).await, "InvalidKeyUsageException"),
         (other(KeySpec::EccNistP256, KeyUsageType::SignVerify).await, "InvalidKeyUsageException"),
         (other(KeySpec::EccNistP256, KeyUsageType::KeyAgreement).await, "InvalidKeyUsageException"),
-        (other(KeySpec::Hmac256, KeyUsageType::GenerateVerifyMac).await, "InvalidKeyUsageException"),
+        (
+            other(KeySpec::Hmac256, KeyUsageType::GenerateVerifyMac).await,
+            "InvalidKeyUsageException",
+        ),
     ] {
         for kind in ["KMS", "KMS_DSSE"] {
             let encryption = json!({ "encryptionType": kind, "kmsKey": key });

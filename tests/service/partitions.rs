@@ -23,12 +23,12 @@ const OTHER: &str = "111122223333";
 #[tokio::test]
 async fn every_text_follows_the_regions_partition() {
     for (region, partition, suffix) in PARTITIONS {
-        let service =
-            Service::with(|config| config.region = Region::new(region.to_owned())).await;
+        let service = Service::with(|config| config.region = Region::new(region.to_owned())).await;
         let key = service.kms.create_key().send().await.unwrap().key_metadata.unwrap().key_id;
         let encryption = json!({ "encryptionType": "KMS", "kmsKey": key });
-        let created =
-            service.create_repository("app", json!({ "encryptionConfiguration": encryption })).await;
+        let created = service
+            .create_repository("app", json!({ "encryptionConfiguration": encryption }))
+            .await;
         let arn = format!("arn:{partition}:ecr:{region}:{ACCOUNT}:repository/app");
         assert_eq!(created["repositoryArn"], arn);
         let uri = format!("{ACCOUNT}.dkr.ecr.{region}.{suffix}/app");
@@ -57,8 +57,7 @@ async fn every_text_follows_the_regions_partition() {
 #[tokio::test]
 async fn a_policys_principals_are_those_of_the_partition() {
     for (region, partition, _) in PARTITIONS {
-        let service =
-            Service::with(|config| config.region = Region::new(region.to_owned())).await;
+        let service = Service::with(|config| config.region = Region::new(region.to_owned())).await;
         service.create_repository("app", json!({})).await;
         let principal = format!("arn:{partition}:iam::{OTHER}:root");
         let policy = json!({ "Statement": [

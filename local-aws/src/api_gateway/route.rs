@@ -27,10 +27,11 @@ pub(super) fn find<'a>(api: &Api, path: &'a str) -> Result<Route<'a>, ApiError> 
     } else {
         (path, path)
     };
+    // API Gateway ignores a slash at the end; the SDKs for JavaScript and Rust send one.
     let resource = match below {
         "/" => "/",
-        "/push" => "/push",
-        "/pull" => "/pull",
+        "/push" | "/push/" => "/push",
+        "/pull" | "/pull/" => "/pull",
         _ => PROXY,
     };
     Ok(Route { resource, path, below })

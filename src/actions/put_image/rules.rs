@@ -120,3 +120,176 @@ pub(super) fn is_proven(
         Err(_) => true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use push_model::decision::Answer;
+    use push_model::small::{IMAGES, Named, Situation, TAGS};
+    use serde_json::json;
+
+    use super::*;
+    use crate::actions::put_image::input::Input;
+    use crate::ecr::manifest::MediaType;
+    use crate::ecr::mutability::{MutabilityMode, TagMutability};
+    use crate::ecr::names::{RegistryId, RepositoryName, RepositoryRef};
+    use crate::ecr::repository::{Encryption, ImageRecord, TagRecord};
+
+    fn child(n: usize) -> Digest {
+        Digest::of(n.to_string().as_bytes())
+    }
+
+    fn push(is_big_index: bool, has_tag: bool) -> Push {
+        let children = if is_big_index { 91 } else { 1 };
+        let child = |n| json!({ "mediaType": "a", "digest": child(n).as_str(), "size": 1 });
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": MediaType::OciIndex.as_str(),
+            "manifests": (0..children).map(child).collect::<Vec<_>>(),
+        });
+        let manifest = manifest.to_string();
+        let mut body = json!({
+            "repositoryName": "app",
+            "imageDigest": Digest::of(manifest.as_bytes()).as_str(),
+            "imageManifest": manifest,
+        });
+        if has_tag {
+            body["imageTag"] = json!("v1");
+        }
+        let repository = RepositoryRef {
+            registry: RegistryId::parse("012345678910".into()).unwrap(),
+            name: RepositoryName::parse("app".into()).unwrap(),
+        };
+        Push::new(Input::parse(&body.to_string()).unwrap(), repository, 500, usize::MAX).unwrap()
+    }
+
+    fn record(situation: Situation) -> RepositoryRecord {
+        let mode =
+            if situation.immutable { MutabilityMode::Immutable } else { MutabilityMode::Mutable };
+        // The quota of big indexes is a constant here; the model's is 2.
+        let big_indexes = BIG_INDEXES_PER_REPOSITORY - 2 + u64::from(situation.big_indexes);
+        RepositoryRecord {
+            repo_id: "id".into(),
+            rev: "rev".into(),
+            active: true,
+            tag_mutability: TagMutability { mode, filters: Vec::new() },
+            encryption: Encryption::AES_256,
+            policy: None,
+            image_count: situation.images.into(),
+            del_epoch: 0,
+            big_indexes,
+        }
+    }
+
+    fn snapshot(situation: Situation, push: &Push) -> Snapshot {
+        let digest = match situation.tag {
+            None | Some(Named::Nothing) => None,
+            Some(Named::ThisImage) => Some(push.digest.clone()),
+            Some(Named::AnotherImage) => Some(Digest::of(b"another image")),
+        };
+        let media_type = MediaType::OciIndex;
+        let image = |tag_count: u8| ImageRecord { tag_count: tag_count.into(), media_type };
+        Snapshot {
+            repository: None,
+            tag: digest.map(|digest| TagRecord { digest, put_id: String::new() }),
+            image: situation.image.map(image),
+            missing_children: if situation.misses_child { vec![child(0)] } else { Vec::new() },
+        }
+    }
+
+    #[test]
+    fn every_small_situation_has_the_models_decision() {
+        let quotas = Quotas {
+            images_per_repository: IMAGES.into(),
+            tags_per_image: TAGS.into(),
+            ..Quotas::default()
+        };
+        let all = Situation::all();
+        let pushes = [false, true].map(|is_big| [push(is_big, false), push(is_big, true)]);
+        let mut seen = Vec::new();
+        for &situation in &all {
+            let has_tag = usize::from(situation.tag.is_some());
+            let push = &pushes[usize::from(situation.is_big_index)][has_tag];
+            let (record, snapshot) = (record(situation), snapshot(situation, push));
+            let mut result = check(push, &record, &snapshot, &quotas);
+            if snapshot.image.is_none() {
+                result =
+                    result.and_then(|()| check_new_image(push, &record, &snapshot, &[], &quotas));
+            }
+            let decision = match result {
+                Ok(()) => Answer::Success,
+                Err(Error::ImageAlreadyExists { .. }) => Answer::ImageAlreadyExists,
+                Err(Error::ImageTagAlreadyExists { .. }) => Answer::ImageTagAlreadyExists,
+                Err(Error::ReferencedImagesNotFound { .. }) => Answer::ReferencedImagesNotFound,
+                Err(Error::LimitExceeded { limit: Limit::Images(_), .. }) => Answer::TooManyImages,
+                Err(Error::LimitExceeded { limit: Limit::BigIndexes(_), .. }) => {
+                    Answer::TooManyBigIndexes
+                }
+                Err(Error::LimitExceeded { limit: Limit::Tags(..), .. }) => Answer::TooManyTags,
+                Err(other) => panic!("{other}"),
+            };
+            assert_eq!(decision, situation.decision(), "{situation:?}");
+            seen.push(decision);
+        }
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!((all.len(), seen.len()), (1152, 7), "{seen:?}");
+    }
+
+    #[test]
+    fn a_missing_layer_comes_before_a_missing_child() {
+        let situation = Situation {
+            tag: Some(Named::Nothing),
+            image: None,
+            misses_child: true,
+            is_big_index: false,
+            immutable: false,
+            images: IMAGES,
+            big_indexes: 0,
+        };
+        let push = push(false, true);
+        let (record, snapshot) = (record(situation), snapshot(situation, &push));
+        let missing = [Digest::of(b"layer")];
+        let result = check_new_image(&push, &record, &snapshot, &missing, &Quotas::default());
+        assert!(
+            matches!(result, Err(Error::LayersNotFound { missing: found, .. }) if found == missing)
+        );
+    }
+
+    #[test]
+    fn a_big_index_is_confirmed_only_as_far_as_the_confirmation_shows() {
+        let situation = |image| Situation {
+            tag: Some(Named::Nothing),
+            image,
+            misses_child: false,
+            is_big_index: true,
+            immutable: false,
+            images: 0,
+            big_indexes: 0,
+        };
+        let proven = |is_big, image, first, result: fn(&Push) -> Result<(), Error>| {
+            let push = push(is_big, true);
+            let record = record(situation(image));
+            let snapshot = snapshot(situation(image), &push);
+            is_proven(&push, first, &record, &snapshot, &result(&push))
+        };
+        let first = |children_were_read, del_epoch| FirstRead { children_were_read, del_epoch };
+        let limit = |push: &Push| Err(exceeded(push, Limit::Images(1)));
+        let missing = |push: &Push| {
+            let repository = push.repository.clone();
+            Err(Error::ReferencedImagesNotFound { repository, missing: vec![child(0)] })
+        };
+        // An index of up to 90 children is confirmed whole.
+        assert!(proven(false, None, first(false, 7), limit));
+        assert!(proven(false, None, first(false, 7), |_| Ok(())));
+        // Of a big one: not that it may be committed, for children may be gone.
+        assert!(!proven(true, None, first(true, 0), |_| Ok(())));
+        // That it misses some, which were read again.
+        assert!(proven(true, None, first(true, 7), missing));
+        // A limit only if all children were read and nothing was deleted since.
+        assert!(proven(true, None, first(true, 0), limit));
+        assert!(!proven(true, None, first(true, 1), limit));
+        assert!(!proven(true, None, first(false, 0), limit));
+        // The limit of a stored image's tags needs no children.
+        assert!(proven(true, Some(1), first(false, 7), limit));
+    }
+}
