@@ -281,15 +281,15 @@ mod tests {
         // An index of up to 90 children is confirmed whole.
         assert!(proven(false, None, first(false, 7), limit));
         assert!(proven(false, None, first(false, 7), |_| Ok(())));
-        // Of a big one: not that it may be committed, for children may be gone.
+        // A big index may never be committed directly, because children may have been deleted.
         assert!(!proven(true, None, first(true, 0), |_| Ok(())));
-        // That it misses some, which were read again.
+        // The missing children were read again.
         assert!(proven(true, None, first(true, 7), missing));
-        // A limit only if all children were read and nothing was deleted since.
+        // A limit is proven only if all children were read and no image was deleted since.
         assert!(proven(true, None, first(true, 0), limit));
         assert!(!proven(true, None, first(true, 1), limit));
         assert!(!proven(true, None, first(false, 0), limit));
-        // The limit of a stored image's tags needs no children.
+        // The limit on a stored image's tags does not depend on children.
         assert!(proven(true, Some(1), first(false, 7), limit));
     }
 }
