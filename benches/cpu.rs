@@ -1,23 +1,23 @@
-//! What a push costs in our own work: the event's bytes in, the answer's bytes out, without the calls
-//! in between.
+//! The cost of a push in this service's own code, from the event's bytes to the response's, without
+//! the calls in between.
 //!
-//! Beside it stands the floor: the same six passes over the bytes by the leanest code (event → body,
-//! body → request, SHA-256, manifest, answer, envelope), which checks nothing and knows one kind of
-//! manifest. Instructions are counted by callgrind, less those of SHA-256, for valgrind has no SHA-NI;
-//! time is measured with it, in turns.
+//! It is compared with the floor: the same six passes over the bytes by the least code that can
+//! make them (event → body, body → request, SHA-256, manifest, response, envelope), which checks
+//! nothing and accepts one kind of manifest. Callgrind counts the instructions. Those of SHA-256
+//! are subtracted, because valgrind has no SHA-NI. Times include SHA-256, and are measured in turn.
 //!
 //! ```sh
 //! cargo bench --bench cpu
 //! ```
 //!
-//! It fails where the instructions pass their bound. Building what is sent to DynamoDB and S3 is the
-//! SDK's work and not in it, nor is what it does with the answers.
+//! It fails if the instructions exceed their bound. The SDK's work is not part of it: building the
+//! requests to DynamoDB and S3, and reading the responses.
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "a benchmark ends at what it did not expect"
+    reason = "a benchmark stops at anything unexpected"
 )]
 
 use std::borrow::Cow;
@@ -35,10 +35,10 @@ use serde_json::ser::PrettyFormatter;
 use serde_json::{Serializer, Value, json};
 
 const MAX_MANIFEST: usize = 4_194_304;
-/// So that a manifest may be all descriptors.
+/// No limit, so that a manifest may consist of descriptors.
 const LAYER_LIMIT: u64 = u64::MAX;
 
-/// A manifest to push, and how many times the floor's instructions its handling may take.
+/// A manifest to push, and the bound on the ratio of the handler's instructions to the floor's.
 struct Shape {
     name: &'static str,
     bound: f64,
@@ -52,8 +52,8 @@ const SHAPES: [Shape; 3] = [
     Shape { name: "4 MiB, descriptors", bound: 1.15, rounds: 24, manifest: descriptors },
 ];
 
-/// What is measured, and the argument that asks for it under callgrind. The hash is what the other two
-/// have in common and callgrind cannot count.
+/// What is measured, with the argument that selects it under callgrind. The hash is part of the
+/// floor and of the handler, and is measured to be subtracted.
 const PARTS: [(&str, Part); 3] = [
     ("floor", |push| floor(&push.event)),
     ("handler", |push| handler(&push.event)),
@@ -62,7 +62,7 @@ const PARTS: [(&str, Part); 3] = [
 
 type Part = fn(&Push) -> Vec<u8>;
 
-/// A push to measure: what comes in, and the manifest in it.
+/// A push to measure: the event, and the manifest in it.
 struct Push {
     event: Vec<u8>,
     manifest: String,
@@ -82,7 +82,7 @@ fn main() -> ExitCode {
 
     let valgrind = Command::new("valgrind").arg("--version").output().is_ok();
     if !valgrind {
-        println!("valgrind is missing: install it to have instructions counted");
+        println!("valgrind is missing: install it to count instructions");
     }
     let mut failed = false;
     println!(
@@ -161,7 +161,7 @@ fn handler(event: &[u8]) -> Vec<u8> {
     ecr_registry::push_without_calls(event, &CONFIG).unwrap()
 }
 
-/// The six passes, and nothing else.
+/// Only the six passes.
 fn floor(event: &[u8]) -> Vec<u8> {
     #[derive(Deserialize)]
     struct Event<'a> {
@@ -208,7 +208,7 @@ fn floor(event: &[u8]) -> Vec<u8> {
     for descriptor in std::iter::once(&manifest.config).chain(&manifest.layers) {
         black_box((descriptor.media_type, descriptor.digest, descriptor.size));
     }
-    let answer = Answer {
+    let response = Response {
         image: Image {
             registry_id: "012345678910",
             repository_name: &request.repository_name,
@@ -217,12 +217,12 @@ fn floor(event: &[u8]) -> Vec<u8> {
             image_manifest_media_type: manifest.media_type,
         },
     };
-    let answer = serde_json::to_string(&answer).unwrap();
-    serde_json::to_vec(&Envelope { status_code: 200, body: &answer }).unwrap()
+    let response = serde_json::to_string(&response).unwrap();
+    serde_json::to_vec(&Envelope { status_code: 200, body: &response }).unwrap()
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct Response<'a> {
     image: Image<'a>,
 }
 
@@ -315,7 +315,7 @@ fn descriptor(number: u64, media_type: String) -> Layer {
     Layer { media_type, size, digest: Digest::of(&number.to_be_bytes()).to_string() }
 }
 
-/// A manifest's text: at most `bytes`, and hardly less.
+/// A manifest's text: at most `bytes` long, and at least 97 % of that.
 fn text(document: &Document, indent: &str, bytes: usize) -> String {
     let mut text = Vec::new();
     let format = PrettyFormatter::with_indent(indent.as_bytes());

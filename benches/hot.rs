@@ -1,8 +1,8 @@
-//! One hot repository: pushes that arrive at random, at a rate, where transactions conflict as they
-//! do in DynamoDB. Every push of a new image writes the repository's item.
+//! One hot repository: pushes arrive at random times and a fixed rate, and transactions conflict as
+//! in DynamoDB. Every push of a new image writes the repository's item.
 //!
-//! `cargo bench --bench hot -- [seconds]`; last, what two and four copies of that item would give
-//! (`docs/PERFORMANCE.md`), of which a push uses one: as many repositories behave the same.
+//! `cargo bench --bench hot -- [seconds]` also shows the effect of two and four copies of that
+//! item, of which a push uses one (`docs/PERFORMANCE.md`). As many repositories behave the same.
 
 #![expect(
     clippy::expect_used,
@@ -23,9 +23,9 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// How long a transaction is at its items.
+/// How long a transaction holds its items.
 const SERVICE_TIME: Duration = Duration::from_millis(12);
-/// New pushes a second, per copy of the guard.
+/// New pushes per second, for each copy of the repository's item.
 const OFFERED: u32 = 40;
 
 #[tokio::main(flavor = "current_thread")]
@@ -64,16 +64,16 @@ async fn run(copies: u32, time: Duration) {
         pushes.spawn(async move { (call(&app, "PutImage", body).await, due.elapsed()) });
         offered += 1;
     }
-    let answers = pushes.join_all().await;
+    let results = pushes.join_all().await;
     let elapsed = began.elapsed();
 
     let mut committed: Vec<Duration> =
-        answers.iter().filter(|(status, _)| *status == 200).map(|(_, latency)| *latency).collect();
+        results.iter().filter(|(status, _)| *status == 200).map(|(_, latency)| *latency).collect();
     committed.sort_unstable();
     let count = f64::from(u32::try_from(committed.len()).expect("few"));
     let failed = f64::from(offered) - count;
     println!(
-        "{copies} guards: {:.1}/s offered, {:.1}/s committed, {:.2} % failed, p50 {} ms, p99 {} ms, \
+        "{copies} copies: {:.1}/s offered, {:.1}/s committed, {:.2} % failed, p50 {} ms, p99 {} ms, \
          {} conflicts",
         f64::from(offered) / time.as_secs_f64(),
         count / elapsed.as_secs_f64(),

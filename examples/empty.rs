@@ -1,4 +1,4 @@
-//! The smallest function, which `scripts/measure-init` holds the others against.
+//! The smallest function, with which `scripts/measure-init` compares the others.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use serde::de::IgnoredAny;

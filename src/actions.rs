@@ -11,7 +11,6 @@ use crate::app::App;
 use create_repository::create_repository;
 use put_image::put_image;
 
-/// Every action that this service has.
 static ACTIONS: [Action; 2] = [
     Action {
         name: "CreateRepository",
@@ -26,18 +25,18 @@ static ACTIONS: [Action; 2] = [
 ];
 
 pub(crate) struct Action {
-    /// As `X-Amz-Target` has it. In IAM it is `ecr:` and this.
+    /// The name in `X-Amz-Target`. The IAM action is `ecr:` followed by this name.
     pub(crate) name: &'static str,
-    /// What it needs at least.
+    /// The least rights that a resource must give.
     pub(crate) rights: Rights,
-    /// Runs it with the request's body; the response's body.
+    /// Takes the request's body and returns the response's.
     pub(crate) run: Run,
 }
 
 type Run = for<'a> fn(&'a App, &'a mut Call, String) -> BoxFuture<'a, Result<String, Error>>;
 
 /// Which of the API's resources serve an action. Every action is `POST` to the endpoint, so IAM can
-/// tell rights apart only by path. `Pull` and `Push` have the actions of the AWS managed policies
+/// distinguish rights only by path. `Pull` and `Push` cover the actions of the AWS managed policies
 /// `AmazonEC2ContainerRegistryReadOnly` and `AmazonEC2ContainerRegistryPowerUser`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rights {
@@ -47,7 +46,7 @@ pub(crate) enum Rights {
 }
 
 impl Rights {
-    /// What the resource at this path gives.
+    /// The rights that the resource at this path gives.
     pub(crate) fn of_resource(path: &str) -> Option<Self> {
         match path {
             "/" => Some(Self::All),
@@ -59,7 +58,7 @@ impl Rights {
 }
 
 impl Action {
-    /// The action of a target: `AmazonEC2ContainerRegistry_V20150921.` and its name.
+    /// The action that a target names: `AmazonEC2ContainerRegistry_V20150921.` and its name.
     pub(crate) fn of_target(target: &str) -> Option<&'static Self> {
         let name = target.strip_prefix("AmazonEC2ContainerRegistry_V20150921.")?;
         ACTIONS.iter().find(|action| action.name == name)

@@ -15,7 +15,7 @@ impl<'a, T> Background<'a, T> {
         Self(Some(maybe_done(work.boxed())))
     }
 
-    /// Runs `main` to its end, and this concurrently as far as it gets.
+    /// Runs `main` to completion, and this work concurrently as far as it gets.
     pub(crate) async fn during<M: Future>(&mut self, main: M) -> M::Output {
         let mut main = std::pin::pin!(main);
         std::future::poll_fn(|context| {

@@ -1,15 +1,15 @@
-//! What time it is, and how much of it an invocation has.
+//! The wall clock, and the time that an invocation has left.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Milliseconds since 1970: no deadline of an invocation is as early.
+/// In milliseconds since 1970. Every real deadline is later.
 const YEAR_2001: u64 = 1_000_000_000_000;
-/// What the invocation's own deadline must leave for the answer.
+/// The time before the invocation's own deadline that is reserved for the response.
 const MARGIN: Duration = Duration::from_secs(2);
 
 /// The wall clock, since 1970.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "the one place that learns the time")]
+#[expect(clippy::disallowed_methods, reason = "the only place that reads the clock")]
 pub fn since_1970() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! The environment, read once.
+//! The configuration, which is read from the environment once.
 
 use crate::ecr::names::RegistryId;
 use crate::ecr::partition::Region;
@@ -17,7 +17,7 @@ pub struct Config {
     pub manifest_bucket: String,
     /// `DEFAULT_KMS_KEY`: encrypts repositories that ask for KMS and name no key.
     pub default_kms_key: Option<String>,
-    /// `DEFAULT_REGISTRY_ID`: the caller's account where the event has none. Local use only.
+    /// `DEFAULT_REGISTRY_ID`: the caller's account if the event names no account. Local use only.
     pub default_registry: Option<RegistryId>,
     /// `IMAGES_PER_REPOSITORY`, `TAGS_PER_IMAGE`, `LAYERS_PER_IMAGE`.
     pub quotas: Quotas,
@@ -29,8 +29,8 @@ pub struct Config {
 pub struct ConfigError(Vec<String>);
 
 impl Config {
-    /// Reads the configuration through `variable`, which looks up the environment. An empty variable
-    /// counts as unset.
+    /// Reads the configuration through `variable`, which looks up the environment. An empty
+    /// variable counts as unset.
     ///
     /// # Errors
     /// Every variable that is missing or malformed.
@@ -82,7 +82,7 @@ impl Config {
     }
 }
 
-/// The sweeper's part of [`Config`].
+/// The variables of [`Config`] that the sweeper needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SweeperConfig {
     /// `TABLE_NAME`.
@@ -92,7 +92,7 @@ pub struct SweeperConfig {
 }
 
 impl SweeperConfig {
-    /// Reads it as [`Config::read`] does.
+    /// Reads the variables as [`Config::read`] does.
     ///
     /// # Errors
     /// Every variable that is missing.

@@ -1,15 +1,15 @@
-//! What went wrong in the service itself: for the log, never for the caller.
+//! Failures of the service itself. They are logged and never returned to the caller.
 
 use std::error::Error;
 
-/// The cause of a failure.
 pub(crate) type Cause = Box<dyn Error + Send + Sync>;
 
-/// The most bytes of causes that a log event holds. The message of an error may name 28,000 missing
-/// children, which nobody needs to read there.
+/// The most bytes of causes in a log event. Without this limit an error could list 28,000 missing
+/// children there.
 const CAUSE_BYTES: usize = 16 * 1024;
 
-/// A failure of the service: what was being done, the AWS code if there was one, and the whole cause.
+/// A failure of the service: what was being done, the AWS code if there was one, and the whole
+/// cause.
 #[derive(Debug, thiserror::Error)]
 #[error("{doing}")]
 pub struct Failure {

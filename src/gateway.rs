@@ -1,8 +1,8 @@
 //! API Gateway's event ⇄ a call and its body, a result ⇄ HTTP. The only code that knows Lambda's
 //! payloads: 1.0 of REST APIs and load balancers, 2.0 of HTTP APIs and function URLs.
 //!
-//! Every failure becomes an HTTP response here. An error returned to Lambda would reach the client as
-//! API Gateway's own 502, which no ECR client can read.
+//! Every failure becomes an HTTP response here. An error returned to Lambda would reach the client
+//! as API Gateway's own 502, which no ECR client can read.
 
 mod event;
 mod response;
@@ -37,7 +37,7 @@ const SOFT_DEADLINE: Duration = Duration::from_secs(24);
 /// Handles one event.
 ///
 /// # Errors
-/// None: every failure is a response, too.
+/// It cannot fail: every failure becomes a response.
 pub async fn handle(
     app: &App,
     LambdaEvent { payload: event, context }: LambdaEvent<Event>,
@@ -69,8 +69,8 @@ pub async fn handle(
     })
 }
 
-/// What a successful push does by itself, without calls to services: the event's bytes in, the
-/// response's out. For `benches/cpu.rs`.
+/// A successful push without its calls to services, from the event's bytes to the response's. Only
+/// `benches/cpu.rs` uses it.
 #[doc(hidden)]
 #[must_use]
 pub fn push_without_calls(event: &[u8], config: &Config) -> Option<Vec<u8>> {
@@ -83,12 +83,12 @@ pub fn push_without_calls(event: &[u8], config: &Config) -> Option<Vec<u8>> {
     serde_json::to_vec(&response).ok()
 }
 
-/// A request, as far as reading it is the same for every action.
+/// A request, read as far as is the same for every action.
 struct Received {
     request_id: String,
     payload: Payload,
     call: Call,
-    /// The action that is asked for, and the body.
+    /// The requested action and the body.
     asked: Result<(&'static Action, String), Error>,
 }
 
@@ -127,8 +127,8 @@ fn action(request: &Request) -> Result<(&'static Action, Rights), Error> {
     Ok((action, rights))
 }
 
-/// The account that signed the request; the configured one where the event names none. An account id
-/// that is malformed is nobody's.
+/// The account that signed the request, or the configured account if the event does not name one. A
+/// malformed account id counts as no caller.
 fn caller(identity: &Identity<'_>, default: Option<&RegistryId>) -> Option<Caller> {
     let account = match identity.account_id {
         Some(id) => RegistryId::parse(id.to_owned()).ok(),

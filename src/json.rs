@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 /// A struct that only a JSON object can fill.
 ///
 /// `derive(Deserialize)` alone would also accept an array of the members' values in order, which no
-/// client means and no other implementation of these formats accepts.
+/// other implementation of these formats accepts.
 #[derive(Debug)]
 pub(crate) struct Object<T>(pub T);
 
@@ -35,8 +35,8 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
     }
 }
 
-/// A JSON array of any length, all of whose elements are read. Keeps at most `N` elements, so that a
-/// longer array costs no memory.
+/// A JSON array of any length, all of whose elements are read. Keeps at most `N` elements, so that
+/// a longer array costs no memory.
 #[derive(Debug)]
 pub(crate) struct AtMost<const N: usize, T>(pub Vec<T>);
 

@@ -1,6 +1,7 @@
-//! A container registry with the API of Amazon ECR, as an AWS Lambda function on DynamoDB, S3 and KMS.
+//! A container registry with the API of Amazon ECR, as an AWS Lambda function on DynamoDB, S3 and
+//! KMS.
 //!
-//! The way of a request through the code:
+//! How a request passes through the code:
 //!
 //! 1. `gateway` turns an API Gateway event into a call and its body, and the result into HTTP.
 //! 2. `actions` is the table of the API's actions. Each has a file of its own, which reads like the
@@ -11,9 +12,9 @@
 //!
 //! `sweeper` is a second function, which deletes manifest bodies that no image refers to.
 //!
-//! ARCHITECTURE.md has the map of the whole repository, `docs/SEMANTICS.md` what the service promises
-//! and `docs/PROTOCOL.md` how the commit keeps it. What is public here is for the two binaries, tests,
-//! benchmarks and fuzz targets.
+//! ARCHITECTURE.md has the map of the whole repository, `docs/SEMANTICS.md` what the service
+//! promises and `docs/PROTOCOL.md` how the commit keeps it. What is public here is for the two
+//! binaries, tests, benchmarks and fuzz targets.
 
 mod actions;
 mod app;

@@ -5,8 +5,8 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_millis(25);
 const CAP: Duration = Duration::from_millis(250);
 
-/// Full jitter: the k-th pause is drawn from 0 to 25 ms × 2^k, 250 ms at most. The caller limits the
-/// number of pauses; the call's deadline limits their sum.
+/// Full jitter: the k-th pause is drawn from 0 to 25 ms × 2^k, 250 ms at most. The caller limits
+/// the number of pauses; the call's deadline limits their sum.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
     pauses: u32,

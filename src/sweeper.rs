@@ -1,15 +1,15 @@
-//! The sweeper: deletes bodies in S3 that no image refers to. A function of its own, for a push must
-//! not be able to delete.
+//! The sweeper: deletes bodies in S3 that no image refers to. It is a separate function, because a
+//! push must not have the right to delete.
 //!
 //! A push puts a large manifest into S3 before it commits, under a key that names the call. If it
-//! then does not commit, or another push of the image did, the body is an orphan; so are those of an
-//! image that was deleted and of a repository that was purged.
+//! then does not commit, or another push of the image did, the body is an orphan; so are those of
+//! an image that was deleted and of a repository that was purged.
 //!
 //! A body may be deleted once it is [`SWEPT_AFTER`] old and its image's item, read consistently, is
 //! not there or refers to another (docs/SEMANTICS.md). Nothing can refer to it later: only the call
-//! that its key names may, a call ends within 28 seconds, and DynamoDB refuses a request whose
-//! signature is older than five minutes. A day is two orders of magnitude more than that, and than
-//! what the clocks of S3 and Lambda may differ by.
+//! that its key names may, a call ends within 28 seconds, and DynamoDB rejects a request whose
+//! signature is older than five minutes. A day is more than two hundred times as long, so that
+//! differences between the clocks of S3 and Lambda do not matter.
 
 use std::time::Duration;
 
@@ -25,20 +25,20 @@ use crate::stores::manifests::{self, Manifests, StoredBody};
 use crate::stores::table::items::{body_key_from_item, image_key};
 use crate::stores::table::{Table, Usage};
 
-/// How old a body must be.
+/// The least age of a body that is deleted.
 pub const SWEPT_AFTER: Duration = Duration::from_hours(24);
 
-/// Bodies that are looked at together.
+/// Bodies that are checked concurrently.
 const AT_ONCE: usize = 32;
 
-/// The sweeper and its two ways out.
+/// The sweeper, with the table that it reads and the bucket that it cleans.
 #[derive(Debug)]
 pub struct Sweeper {
     table: Table,
     manifests: Manifests,
 }
 
-/// What a run did, for the log and as the function's answer.
+/// What a run did, for the log and as the function's response.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Swept {
@@ -52,11 +52,11 @@ pub struct Swept {
     pub foreign: u64,
     /// Bodies kept, because the table or S3 failed.
     pub failed: u64,
-    /// Whether the run saw the whole bucket before its time was up.
+    /// Whether the run listed the whole bucket before its deadline.
     pub complete: bool,
 }
 
-/// What became of one body.
+/// The result for one body.
 enum Fate {
     Orphan,
     Referenced,
@@ -74,12 +74,12 @@ impl Sweeper {
         }
     }
 
-    /// Deletes all orphans that were written before `before` (since 1970), as far as `deadline` lets
-    /// it. Writes the run's one event: `error` with the first cause where something failed, else
-    /// `info`.
+    /// Deletes all orphans that were written before `before` (since 1970), as far as `deadline`
+    /// lets it. Writes the run's one event: `error` with the first cause where something failed,
+    /// else `info`.
     ///
-    /// A run begins at a random place and goes round from there, so that runs which are cut off reach
-    /// every body in time.
+    /// A run begins at a random key and continues at the first key after the last, so that runs
+    /// that are cut off reach every body in time.
     ///
     /// # Errors
     /// The first failure of the table or of S3. All other orphans are deleted nevertheless.

@@ -1,4 +1,4 @@
-//! One table: `serve` beside the other registries.
+//! One table that compares `serve` with the other registries.
 
 use std::io;
 
@@ -17,8 +17,8 @@ struct Row {
     large: Times,
 }
 
-/// Each round goes to every registry, with a repository of its own, so that noise hits all alike
-/// and no repository grows.
+/// Each round goes to every registry, with a repository of its own, so that noise affects all of
+/// them and no repository grows.
 pub(crate) fn run() -> io::Result<()> {
     let registries = [
         Registry::serve("serve", false)?,

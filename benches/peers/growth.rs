@@ -1,4 +1,4 @@
-//! Time by images in the repository: of `serve` and the other registries.
+//! The time of a push to `serve` and the other registries, by images in the repository.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -9,14 +9,14 @@ use crate::registry::Registry;
 
 /// Images in the repository, at which pushes are timed.
 const SIZES: [usize; 4] = [100, 500, 2000, 5000];
-/// To these only `serve` is brought, by copies in its table.
+/// Only `serve` reaches these, by copies in its table.
 const LARGE_SIZES: [usize; 2] = [20_000, 100_000];
 const TAGS: u64 = 1000;
-/// Pushes that are timed at each size, in rounds that go to every registry.
+/// Rounds of timed pushes at each size. Each round goes to every registry.
 const ROUNDS: usize = 5;
 const WARM: usize = 2;
 const PUSHES: usize = 20;
-/// In turn to the small repository and the large one.
+/// Rounds of pushes to the small repository and the large one in turn.
 const TURNS: usize = 40;
 
 struct Growing {
@@ -47,7 +47,7 @@ pub(crate) fn run() -> io::Result<()> {
         }
         measure(&mut all, images, &manifests, &mut csv)?;
     }
-    // The others end here.
+    // The other registries stop here.
     let [serve, ..] = &mut all;
     for images in LARGE_SIZES {
         serve.grow(images, &manifests)?;
@@ -57,9 +57,9 @@ pub(crate) fn run() -> io::Result<()> {
 }
 
 impl Growing {
-    /// Brings the repository to so many images: `serve`'s by copies, the others' by pushes.
+    /// Fills the repository up to `images` images: `serve`'s by copies, the others' by pushes.
     fn grow(&mut self, images: usize, manifests: &Manifests) -> io::Result<()> {
-        // So that half of the pushes that are timed come before the size, and half after it.
+        // Half of the timed pushes come before this size, and half after it.
         let images = images - ROUNDS * (WARM + PUSHES) / 2;
         let missing = images - self.images;
         if let Some(stack) = self.registry.stack() {
@@ -94,17 +94,17 @@ fn measure(
     Ok(())
 }
 
-/// Whether a push takes as long beside 100,000 images as beside 100, in one `serve`.
+/// Compares a push among 100,000 images with a push among 100, in one `serve`.
 fn small_and_large(large: &Growing, manifests: &Manifests) -> io::Result<()> {
     let registry = &large.registry;
     registry.create("small")?;
     load::push(registry, "small", manifests, 1, 0, 100)?;
-    let (mut beside_few, mut beside_many) = (Times::default(), Times::default());
+    let (mut among_few, mut among_many) = (Times::default(), Times::default());
     for _ in 0..TURNS {
-        beside_few.add(load::push(registry, "small", manifests, 1, WARM, PUSHES)?);
-        beside_many.add(load::push(registry, "growing", manifests, 1, WARM, PUSHES)?);
+        among_few.add(load::push(registry, "small", manifests, 1, WARM, PUSHES)?);
+        among_many.add(load::push(registry, "growing", manifests, 1, WARM, PUSHES)?);
     }
-    let (few, many) = (beside_few.percentile(50), beside_many.percentile(50));
+    let (few, many) = (among_few.percentile(50), among_many.percentile(50));
     println!("\nin turn, {} pushes each:", TURNS * PUSHES);
     println!("p50 at 100 images {few:.3} ms, at 100,000 images and {TAGS} tags {many:.3} ms");
     println!("ratio {:.3}", many / few);

@@ -1,10 +1,10 @@
-//! HTTP/1.1 over a kept-alive connection, so plain that it costs a few microseconds.
+//! HTTP/1.1 over a kept-alive connection. It is simple enough to cost only a few microseconds.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// A request, ready to be written.
+/// A request, ready to send.
 pub(crate) struct Request(Vec<u8>);
 
 impl Request {
@@ -19,19 +19,19 @@ impl Request {
     }
 }
 
-/// What came back.
+/// A response.
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// Of the `Location` header; empty without one.
+    /// The header `Location`; empty if it is missing.
     pub(crate) location: String,
     pub(crate) body: Vec<u8>,
 }
 
-/// How long a registry may be silent.
+/// How long a registry may send nothing.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A connection that stays open for as long as the registry lets it: moto ends it after each push,
-/// and opening the next one is part of the next push's time.
+/// A connection that stays open as long as the registry allows. moto closes it after each push, and
+/// the time to open the next one is part of the next push.
 pub(crate) struct Connection {
     address: SocketAddr,
     open: Option<BufReader<TcpStream>>,
@@ -42,7 +42,7 @@ impl Connection {
         Self { address, open: None }
     }
 
-    /// Sends a request and reads the answer to its end.
+    /// Sends a request and reads the whole response.
     pub(crate) fn call(&mut self, request: &Request) -> io::Result<Answer> {
         let mut stream = match self.open.take() {
             Some(stream) => stream,

@@ -7,7 +7,7 @@ use serde_json::json;
 
 pub(crate) const MEDIA_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 const LAYERS: usize = 15;
-/// Stands in a manifest where each one has its own number.
+/// The placeholder for the number that makes each manifest new.
 const NUMBER: &str = "0000000000000000";
 
 /// A layer or a config.
@@ -29,7 +29,7 @@ pub(crate) fn blobs() -> Vec<Blob> {
 pub(crate) struct Manifests(String);
 
 impl Manifests {
-    /// Of `size` bytes, filled up with annotations of some hundred bytes.
+    /// Manifests of `size` bytes, padded with annotations of about a hundred bytes each.
     pub(crate) fn of_size(size: usize) -> Self {
         let descriptor = |kind: &str, blob: &Blob| {
             json!({
@@ -53,7 +53,7 @@ impl Manifests {
         for entry in 0.. {
             let name = format!(",\"org.example.annotation.{entry:06}\":");
             let left = size - text.len() - name.len() - "\"\"".len() - end.len();
-            // What is left over goes into the last one.
+            // The last annotation takes the rest.
             let value = "x".repeat(if left < 200 { left } else { 98 });
             text = text + &name + "\"" + &value + "\"";
             if left < 200 {
@@ -63,7 +63,7 @@ impl Manifests {
         Self(text + &end)
     }
 
-    /// One that was never there before, and a tag for it.
+    /// A manifest that no registry has yet, and a tag for it.
     pub(crate) fn next(&self) -> (String, String) {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = format!("{:016}", NEXT.fetch_add(1, Ordering::Relaxed));

@@ -11,9 +11,9 @@ use crate::registry::Registry;
 /// The times of a block of pushes.
 #[derive(Default)]
 pub(crate) struct Times {
-    /// Of each push, from the first byte that is sent to the last that is received.
+    /// The time of each push, from the first byte that is sent to the last that is received.
     pub(crate) pushes: Vec<Duration>,
-    /// From the first push to the end of the last.
+    /// The time from the first push to the end of the last.
     pub(crate) wall: Duration,
 }
 
@@ -23,7 +23,7 @@ impl Times {
         self.wall += other.wall;
     }
 
-    /// In milliseconds, the time that `percent` of the pushes do not pass.
+    /// In milliseconds, the time within which `percent` of the pushes end.
     pub(crate) fn percentile(&self, percent: usize) -> f64 {
         let mut sorted = self.pushes.clone();
         sorted.sort_unstable();
@@ -35,7 +35,8 @@ impl Times {
     }
 }
 
-/// New images to `repository`, `pushes` on each of `connections`, after `warm` others each.
+/// Pushes new images to `repository`: on each of `connections`, `warm` untimed pushes and then
+/// `pushes` timed ones.
 pub(crate) fn push(
     registry: &Registry,
     repository: &str,

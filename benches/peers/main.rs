@@ -1,5 +1,5 @@
-//! Pushes manifests to `serve` and to other registries, in turn, and says how long each takes.
-//! `scripts/peers` builds and installs what this runs:
+//! Pushes manifests to `serve` and to other registries, in turn, and prints how long each takes.
+//! `scripts/peers` builds and installs what this needs:
 //!
 //! ```sh
 //! scripts/peers compare   # a table: 3.4 KB, 4 MiB, one connection and four
@@ -10,7 +10,7 @@
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "a benchmark ends at what it did not expect"
+    reason = "a benchmark stops at anything unexpected"
 )]
 
 mod compare;

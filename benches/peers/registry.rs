@@ -16,7 +16,7 @@ use crate::image::{self, MEDIA_TYPE};
 use crate::stack::Stack;
 
 const TARGET: &str = "AmazonEC2ContainerRegistry_V20150921.";
-/// Nobody verifies it: it names the account and the region.
+/// No registry here verifies the signature. It names the account and the region.
 const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=012345678910/20261127/us-west-2/ecr/\
     aws4_request, SignedHeaders=host, Signature=00";
 
@@ -26,14 +26,14 @@ pub(crate) struct Registry {
     pub(crate) address: SocketAddr,
     protocol: Protocol,
     process: Child,
-    /// Where it keeps its data, its configuration or nothing.
+    /// Holds its data or its configuration.
     _directory: TempDir,
 }
 
 enum Protocol {
     /// `serve`, whose layers are in its S3.
     Serve(Stack),
-    /// ECR's API, without a look for layers.
+    /// ECR's API, where layers are not looked for.
     Ecr,
     /// The docker protocol.
     Distribution,
@@ -47,15 +47,15 @@ impl Drop for Registry {
 }
 
 impl Registry {
-    /// `serve` in release, as `cargo build --release --example serve` leaves it; on disk, it keeps
-    /// its data in files.
+    /// `serve`, as `cargo build --release --example serve` has built it. On disk, it keeps its data
+    /// in files.
     pub(crate) fn serve(name: &'static str, on_disk: bool) -> io::Result<Self> {
         let directory = directory()?;
         let bench = std::env::current_exe()?;
         let release = bench.parent().and_then(Path::parent).unwrap();
         let mut command = Command::new(release.join("examples/serve"));
         command.args(["--port", "0"]).env("IMAGES_PER_REPOSITORY", "1000000");
-        // What it keeps in temporary files it cannot remove when it is killed.
+        // It cannot remove its temporary files when it is killed.
         command.env("TMPDIR", directory.path());
         if on_disk {
             command.arg("--data").arg(directory.path().join("data"));
@@ -64,7 +64,7 @@ impl Registry {
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let mut exports = HashMap::new();
         while !exports.contains_key("MANIFEST_BUCKET") {
-            let line = lines.next().expect("serve says where everything is")?;
+            let line = lines.next().expect("serve prints its variables")?;
             let (export, value) = line.split_once('=').unwrap();
             exports.insert(export.trim_start_matches("export ").to_owned(), value.to_owned());
         }
@@ -89,7 +89,8 @@ impl Registry {
         Self::peer("ministack", address, Protocol::Ecr, &mut command, directory()?)
     }
 
-    /// Debian's `docker-registry`, with the cache that its package configures, but quiet.
+    /// Debian's `docker-registry`, with the cache that its package configures, and without access
+    /// logs.
     pub(crate) fn distribution(name: &'static str, on_disk: bool) -> io::Result<Self> {
         let address = free_address()?;
         let directory = directory()?;
@@ -178,7 +179,7 @@ impl Registry {
     }
 
     /// # Errors
-    /// The answer is not a success: then there is nothing to measure.
+    /// The response is not a success, so there is nothing to measure.
     pub(crate) fn expect(&self, answer: &Answer) -> io::Result<()> {
         if matches!(answer.status, 200..300) {
             return Ok(());
@@ -199,14 +200,14 @@ fn ecr(action: &str, body: &str) -> Request {
     Request::new("POST", "/", &headers, body.as_bytes())
 }
 
-/// With its log beside the benches' other temporary files.
+/// Starts a process with its log among the benchmarks' temporary files.
 fn start(name: &str, command: &mut Command) -> io::Result<Child> {
     let log = format!("{}/{}.log", env!("CARGO_TARGET_TMPDIR"), name.replace(' ', "-"));
     let log = File::create(log)?;
     let stdout = if name.starts_with("serve") { Stdio::piped() } else { log.try_clone()?.into() };
     let program = command.get_program().to_string_lossy().into_owned();
     let child = command.stdin(Stdio::null()).stdout(stdout).stderr(log).spawn();
-    child.map_err(|error| io::Error::other(format!("{program}: {error}; scripts/peers brings it")))
+    child.map_err(|error| io::Error::other(format!("{program}: {error}; run scripts/peers")))
 }
 
 fn directory() -> io::Result<TempDir> {

@@ -1,4 +1,4 @@
-//! What stands under `serve`: layers go in by S3, and many images at once by DynamoDB.
+//! The stores of `serve`: S3 to upload layers, and DynamoDB to add many images at once.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 
 use crate::image::Blob;
 
-/// `BatchWriteItem`'s bound.
+/// `BatchWriteItem`'s limit.
 const BATCH_ITEMS: usize = 25;
 const BATCHES_AT_ONCE: usize = 4;
 
@@ -26,7 +26,7 @@ pub(crate) struct Stack {
 }
 
 impl Stack {
-    /// As the lines say that `serve` prints.
+    /// The stores that the lines printed by `serve` name.
     pub(crate) fn new(exports: &HashMap<String, String>) -> Self {
         let credentials = Credentials::new(
             &exports["AWS_ACCESS_KEY_ID"],
@@ -66,8 +66,8 @@ impl Stack {
         });
     }
 
-    /// Brings a repository that has an image with a tag to `images` images, the first `tags` of
-    /// them with a tag each: copies of that image's items under other digests and tags.
+    /// Fills a repository that has an image with a tag up to `images` images, the first `tags` of
+    /// them with a tag each, by copies of that image's items under other digests and tags.
     pub(crate) fn fill(&self, repository: &str, images: u64, tags: u64) {
         self.runtime.block_on(async {
             let key = repository_key(&named(repository));
@@ -107,7 +107,7 @@ impl Stack {
         });
     }
 
-    /// The first item of the repository whose sort key begins so.
+    /// The first item of the repository whose sort key begins with `prefix`.
     async fn first(&self, repo_id: &str, prefix: &str) -> Item {
         let query = self.dynamodb.query().table_name(&self.table).consistent_read(true).limit(1);
         let query = query.key_condition_expression("PK = :pk AND begins_with(SK, :prefix)");

@@ -1,8 +1,9 @@
 """The table of cases and its runner, for the suites of boto3 and the AWS CLI.
 
-A case is a call with the `answer` or the `error` that it must have, after the calls in `given`. It has a repository
-of its own. prepare.py makes the calls in `prepared`, before it disables the key. `at` names another endpoint than the ordinary one: `quotas`, which allows one image and one tag, or
-`broken`, whose table does not exist. A case for `everywhere` also runs at API Gateway's endpoint.
+A case is a call with the response (`answer`) or the `error` that it must have, after the calls in `given`. It has a
+repository of its own. prepare.py makes the calls in `prepared`, before it disables the key. `at` names another
+endpoint than the ordinary one: `quotas`, which allows one image and one tag, or `broken`, whose table does not
+exist. A case for `everywhere` also runs at API Gateway's endpoint.
 """
 
 import hashlib

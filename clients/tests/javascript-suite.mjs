@@ -61,7 +61,7 @@ function contains(response, expected, at = "response") {
 const send = (client, step, repo) =>
   client.send(new sdk[`${step.call}Command`](filled(step.input, repo)));
 
-/** Sees that `call` rejects with the SDK's own exception class of `error`'s code. */
+/** Asserts that `call` rejects with the SDK's own exception class of `error`'s code. */
 async function rejected(call, error, repo = "", attempts = 1) {
   const modelled = error.unmodelled ? ECRServiceException : sdk[error.code];
   const raised = await call().then(

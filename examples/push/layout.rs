@@ -19,11 +19,11 @@ const MAX_MANIFEST: u64 = 4_194_304;
 /// S3's largest object of a single PUT, in bytes.
 const MAX_BLOB: u64 = 5 * 1024 * 1024 * 1024;
 
-/// What is to be pushed.
+/// The image to push, with all its manifests.
 pub(crate) struct Image {
     /// The tag of [`Image::root`].
     pub(crate) tag: ImageTag,
-    /// The image or index that was asked for.
+    /// The requested image or index.
     pub(crate) root: Digest,
     /// Each manifest after those that it refers to, so the root last.
     pub(crate) manifests: Vec<Manifest>,
@@ -35,7 +35,7 @@ pub(crate) struct Manifest {
     pub(crate) media_type: String,
     /// The manifest, byte for byte.
     pub(crate) text: String,
-    /// `os/architecture` and perhaps a variant, where the index says so.
+    /// `os/architecture`, and a variant if there is one, from the index that lists the manifest.
     pub(crate) platform: Option<String>,
     pub(crate) content: Content,
 }
@@ -44,7 +44,7 @@ pub(crate) struct Manifest {
 pub(crate) enum Content {
     /// An image's config and layers.
     Blobs(Vec<Blob>),
-    /// How many manifests an index has.
+    /// The number of manifests in an index.
     Children(usize),
 }
 
@@ -56,10 +56,10 @@ pub(crate) struct Blob {
 }
 
 /// Reads the image named `tag`, or the only one, from the layout in `directory`, and verifies the
-/// size and the digest of all that it consists of.
+/// sizes and digests of all its manifests and blobs.
 ///
 /// # Errors
-/// A sentence on what is broken, or on which images there are to choose from.
+/// One sentence that says what is broken, or lists the images to choose from.
 pub(crate) fn read(directory: &Path, tag: Option<ImageTag>) -> Result<Image, String> {
     let not_a_layout = |error| format!("not an OCI image layout: oci-layout: {error}");
     let file = File::open(directory.join("oci-layout")).map_err(|e| not_a_layout(e.to_string()))?;
@@ -83,7 +83,7 @@ pub(crate) fn read(directory: &Path, tag: Option<ImageTag>) -> Result<Image, Str
     Ok(Image { tag, root, manifests: reader.manifests })
 }
 
-/// The manifest that the layout names `tag`; else its only one.
+/// The manifest that the layout names `tag`, else its only manifest.
 fn choose<'a>(
     manifests: &'a [Descriptor],
     tag: Option<&ImageTag>,
@@ -106,7 +106,7 @@ fn name(manifest: &Descriptor) -> Option<&str> {
 
 struct Reader<'a> {
     directory: &'a Path,
-    /// The blobs whose bytes are what their digest says.
+    /// The blobs whose digests were verified.
     verified: HashSet<Digest>,
     manifests: Vec<Manifest>,
 }
@@ -129,7 +129,7 @@ impl Reader<'_> {
         }
         let text = String::from_utf8(bytes).map_err(|error| faulty(&error))?;
         let media_type = descriptor.media_type().to_string();
-        // As the service will read it, so that it does not refuse what is half pushed by then.
+        // Parsed as the service does, so that it does not reject an image that is half pushed.
         let parsed = Parsed::parse(&text, Some(&media_type), u64::MAX);
         let content = match parsed.map_err(|unmet| faulty(&unmet))?.references {
             References::Layers(needed) => {
@@ -157,7 +157,8 @@ impl Reader<'_> {
         Ok(digest)
     }
 
-    /// The blobs of an image, save those that the registry does not need: others distribute them.
+    /// The blobs of an image, except those that the registry does not need, because other servers
+    /// distribute them.
     fn read_blobs(
         &mut self,
         manifest: &ImageManifest,
@@ -182,7 +183,7 @@ impl Reader<'_> {
         Ok(blobs)
     }
 
-    /// Where a blob is, if it is there in its size.
+    /// The file of a blob, if it exists and has the right size.
     fn find(&self, descriptor: &Descriptor) -> Result<Blob, String> {
         let digest = descriptor.digest().to_string();
         let digest = Digest::parse(&digest).ok_or_else(|| format!("unknown digest {digest}"))?;
@@ -213,8 +214,8 @@ fn verify(Blob { digest, path, .. }: &Blob) -> Result<(), String> {
     }
 }
 
-/// The digest of a file in hexadecimal digits. Not by the crate `sha2`, which takes seconds for a
-/// layer unless it is optimised.
+/// The digest of a file in hexadecimal digits. The crate `sha2` would take seconds for a layer in a
+/// debug build.
 fn hash(algorithm: &'static Algorithm, path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     let mut context = Context::new(algorithm);

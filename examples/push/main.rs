@@ -1,4 +1,4 @@
-//! Pushes an image: the API reference's sample, explained step by step, or one of your own from an
+//! Pushes an image: the API reference's sample, explained step by step, or your own image from an
 //! OCI image layout. See `--help`.
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "a command-line program")]
 
@@ -27,26 +27,26 @@ Pushes an image to this implementation of Amazon ECR.
 Usage: cargo run --example push
        cargo run --example push -- LAYOUT REPOSITORY[:TAG] [--endpoint URL]
 
-Without arguments: pushes the API reference's sample request in memory, and shows what becomes of
-it. With them: pushes an image from LAYOUT, the directory of an OCI image layout, as `skopeo copy
-… oci:LAYOUT` and `buildah push … oci:LAYOUT` write it.
+Without arguments: sends the API reference's sample request to a registry in memory, and shows the
+results. With arguments: pushes an image from LAYOUT, the directory of an OCI image layout, as
+`skopeo copy … oci:LAYOUT` and `buildah push … oci:LAYOUT` write it.
 
-The layout is checked first, every blob's size and digest; nothing is pushed from a broken one. Of
-several images, TAG chooses the one of that name. TAG defaults to the image's name in the layout,
-and to `latest` where it has none. Config and layers go into the layer bucket, in one request each
-(5 GiB at most; there is no multipart upload); those that are there already are left alone. A
-repository that does not exist is created.
+The size and digest of every blob are checked first. Nothing is pushed from a broken layout. If the
+layout has several images, TAG chooses the image of that name. TAG defaults to the image's name in
+the layout, or to `latest` if it has no name. The config and each layer are uploaded to the layer
+bucket in one request (at most 5 GiB; there is no multipart upload), unless they exist there. The
+repository is created if it does not exist.
 
 Options:
-  --endpoint URL  the ECR endpoint to push to, with the environment's region and credentials.
-                  LAYER_BUCKET names the bucket for the layers and AWS_ENDPOINT_URL_S3, where it
-                  is set, its endpoint, as the example `serve` exports them. The registry is the
-                  caller's own. A URL with `execute-api` in it is API Gateway's and signed for.
-                  Without this option, the image goes into memory, for a trial
+  --endpoint URL  the ECR endpoint to push to, with the region and credentials of the environment.
+                  LAYER_BUCKET is the bucket for the layers, and AWS_ENDPOINT_URL_S3 its endpoint,
+                  if set, as the example `serve` exports them. The registry is the caller's own.
+                  Requests to a URL that contains `execute-api` are signed for API Gateway. Without
+                  this option, the image is pushed to a registry in memory, as a trial
   --help          print this
 ";
 
-/// What the command line asks for.
+/// The parsed command line.
 enum Command {
     Help,
     Sample,
@@ -114,7 +114,7 @@ fn command() -> Result<Command, lexopt::Error> {
     }
 }
 
-/// Pushes `image` to where the command line says.
+/// Pushes `image` to the destination of the command line.
 async fn push(image: &Image, name: &RepositoryName, to: Destination) -> Result<(), Box<dyn Error>> {
     match to {
         Destination::Endpoint(url) => {
@@ -129,7 +129,9 @@ async fn push(image: &Image, name: &RepositoryName, to: Destination) -> Result<(
             let config = local::config(stack.options(), |_| None)?;
             let free_port = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
             let endpoint = Endpoint::open(free_port, Api::default(), config, &stack).await?;
-            println!("A trial in memory: the example `serve` and --endpoint make it last.");
+            println!(
+                "A trial in memory: to keep the image, run the example `serve` and use --endpoint."
+            );
             let bucket = stack.options().layer_bucket.clone();
             let registry = Registry::new(&stack.sdk_config(), &endpoint.url, bucket);
             let pushed = push_to(&registry, image, name).await;
@@ -140,14 +142,14 @@ async fn push(image: &Image, name: &RepositoryName, to: Destination) -> Result<(
     }
 }
 
-/// The repository, then manifest by manifest: what it refers to, and then itself.
+/// Creates the repository. Then pushes each manifest after what it refers to.
 async fn push_to(
     registry: &Registry,
     image: &Image,
     name: &RepositoryName,
 ) -> Result<(), Box<dyn Error>> {
     let (repository, outcome) = registry.create_repository(name).await?;
-    println!("repository {name} in registry {}: {}", repository.registry, said(outcome, "created"));
+    println!("repository {name} in registry {}: {}", repository.registry, word(outcome, "created"));
     for manifest in &image.manifests {
         let content = match &manifest.content {
             Content::Blobs(blobs) => {
@@ -162,18 +164,18 @@ async fn push_to(
             }
             Content::Children(count) => format!("an index of {count}"),
         };
-        // Children have no names; the image or index that was asked for comes last.
+        // Children have no tags; the requested image or index comes last.
         let tag = (manifest.digest == image.root).then_some(&image.tag);
         let outcome = registry.put_image(&repository, manifest, tag).await?;
         let platform = manifest.platform.as_ref().map(|platform| format!("{platform}, "));
         let platform = platform.unwrap_or_default();
-        println!("{}: {platform}{content}: {}", manifest.digest, said(outcome, "stored"));
+        println!("{}: {platform}{content}: {}", manifest.digest, word(outcome, "stored"));
     }
     println!("{name}:{} is {}", image.tag, image.root);
     Ok(())
 }
 
-fn said(outcome: Outcome, done: &'static str) -> &'static str {
+fn word(outcome: Outcome, done: &'static str) -> &'static str {
     match outcome {
         Outcome::Done => done,
         Outcome::AlreadyThere => "already there",

@@ -1,4 +1,4 @@
-//! A progress bar for a blob on its way.
+//! A progress bar for the upload of a blob.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,11 +7,11 @@ use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use http_body::{Body, Frame, SizeHint};
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Below this many bytes a blob is gone before a bar could be looked at.
+/// The least size of a blob with a bar, in bytes. Smaller uploads end too soon.
 const LONG: u64 = 8 * 1024 * 1024;
 
-/// Shows on standard error how much of `stream` has been sent, where that is a terminal and `size`
-/// is worth it.
+/// Shows on standard error how much of `stream` has been sent, if that is a terminal and the blob
+/// is large enough.
 pub(crate) fn shown(stream: ByteStream, size: u64, name: &str) -> ByteStream {
     if size < LONG {
         return stream;

@@ -1,5 +1,5 @@
-//! A registry as a client sees it: ECR's API for repositories and images, and the layer bucket for
-//! blobs.
+//! A registry from a client's point of view: ECR's API for repositories and images, and the layer
+//! bucket for blobs.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -16,7 +16,7 @@ use crate::layout::{Blob, Manifest};
 use crate::progress;
 use sign_for_execute_api::SignForExecuteApi;
 
-/// What a call came to.
+/// The outcome of a call that did not fail.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Done,
@@ -31,7 +31,7 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// The registry at the endpoint `ecr_url`, called as `aws` says.
+    /// The registry at the endpoint `ecr_url`, with the region and credentials of `aws`.
     pub(crate) fn new(aws: &SdkConfig, ecr_url: &str, layer_bucket: String) -> Self {
         let mut ecr = aws_sdk_ecr::config::Builder::from(aws).endpoint_url(ecr_url);
         if ecr_url.contains("execute-api") {
@@ -44,13 +44,13 @@ impl Registry {
         }
     }
 
-    /// Creates the repository, unless it is there. Either answer says whose registry it is in.
+    /// Creates the repository, unless it exists. Both responses contain the caller's registry id.
     pub(crate) async fn create_repository(
         &self,
         name: &RepositoryName,
     ) -> Result<(RepositoryRef, Outcome), String> {
-        let answer = self.ecr.create_repository().repository_name(name.as_str()).send().await;
-        let (registry, outcome) = match answer {
+        let response = self.ecr.create_repository().repository_name(name.as_str()).send().await;
+        let (registry, outcome) = match response {
             Ok(created) => {
                 let repository = created.repository();
                 let registry = repository.and_then(|repository| repository.registry_id());
@@ -58,16 +58,16 @@ impl Registry {
             }
             Err(error) => match error.as_service_error() {
                 Some(service) if service.is_repository_already_exists_exception() => {
-                    // "… already exists in the registry with id 'A'": ECR says it nowhere else.
+                    // "… already exists in the registry with id 'A'": only the message contains it.
                     let message = service.message().unwrap_or_default();
                     (message.rsplit('\'').nth(1).map(str::to_owned), Outcome::AlreadyThere)
                 }
-                _ => return Err(refusal("ECR", &error)),
+                _ => return Err(error_text("ECR", &error)),
             },
         };
         let registry = registry.and_then(|id| RegistryId::parse(id).ok());
         let registry =
-            registry.ok_or("ECR's answer does not say which registry is the caller's")?;
+            registry.ok_or("ECR's response does not contain the caller's registry id")?;
         Ok((RepositoryRef { registry, name: name.clone() }, outcome))
     }
 
@@ -82,7 +82,7 @@ impl Registry {
         match head {
             Ok(_) => return Ok(Outcome::AlreadyThere),
             Err(error) if error.raw_response().is_some_and(|raw| raw.status().as_u16() == 404) => {}
-            Err(error) => return Err(refusal("S3", &error)),
+            Err(error) => return Err(error_text("S3", &error)),
         }
         let unreadable = |error| format!("blob {}: {error}", blob.digest);
         let stream = ByteStream::from_path(&blob.path).await.map_err(unreadable)?;
@@ -92,10 +92,10 @@ impl Registry {
             .put_object()
             .bucket(&self.layer_bucket)
             .key(key)
-            // S3 stores nothing but what the blob's name says.
+            // S3 rejects bytes that do not have the blob's digest.
             .set_checksum_sha256(sha256_checksum(blob))
             .body(progress::shown(stream, blob.size, name));
-        put.send().await.map(|_| Outcome::Done).map_err(|error| refusal("S3", &error))
+        put.send().await.map(|_| Outcome::Done).map_err(|error| error_text("S3", &error))
     }
 
     /// Puts an image, by `tag` or by its digest alone.
@@ -120,7 +120,7 @@ impl Registry {
                 Some(service) if service.is_image_already_exists_exception() => {
                     Ok(Outcome::AlreadyThere)
                 }
-                _ => Err(refusal("ECR", &error)),
+                _ => Err(error_text("ECR", &error)),
             },
         }
     }
@@ -140,16 +140,16 @@ fn sha256_checksum(Blob { digest, .. }: &Blob) -> Option<String> {
     bytes.map(|bytes| BASE64_STANDARD.encode(bytes))
 }
 
-/// `CODE: message` where `service` gave one, else why there is no such answer.
-fn refusal<E>(service: &str, error: &SdkError<E>) -> String
+/// `CODE: message` if `service` returned an error with a code, else a description of the failure.
+fn error_text<E>(service: &str, error: &SdkError<E>) -> String
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
     if let Some(code) = error.code() {
         return format!("{code}: {}", error.message().unwrap_or("(no message)"));
     }
-    if let Some(answer) = error.raw_response() {
-        return format!("{service} answered HTTP {}", answer.status().as_u16());
+    if let Some(response) = error.raw_response() {
+        return format!("{service} returned HTTP {}", response.status().as_u16());
     }
     let mut text = format!("no answer from {service}: {error}");
     let mut cause = error.source();

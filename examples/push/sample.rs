@@ -21,8 +21,8 @@ const REQUEST: &str = include_str!("../../events/put-image.json");
 
 const REPOSITORY: &str = "amazonlinux";
 
-/// The reference's sample answer, save the manifest, which is the request's.
-const ANSWER: [(&str, &str); 4] = [
+/// The reference's sample response, without the manifest, which is the request's.
+const RESPONSE: [(&str, &str); 4] = [
     ("registryId", DEFAULT_ACCOUNT),
     ("repositoryName", REPOSITORY),
     (
@@ -31,10 +31,10 @@ const ANSWER: [(&str, &str); 4] = [
     ),
     ("imageId/imageTag", "2016.09"),
 ];
-/// What ECR has added to the answer since the reference's sample was printed.
+/// ECR added this to the response after the reference's sample was published.
 const MEDIA_TYPE: &str = "application/vnd.docker.distribution.manifest.v2+json";
 
-/// The attributes that tell what an item is about.
+/// The attributes that are shown of an item.
 const MAIN_ATTRIBUTES: [&str; 8] = [
     "mutability",
     "encryption",
@@ -84,7 +84,7 @@ pub(crate) async fn push() -> Result<(), Box<dyn Error>> {
     checks.all_held()
 }
 
-/// Asks for the repository with the sample's own event, as another action.
+/// Creates the repository with the sample's event, changed to the other action.
 async fn create_repository(
     app: &App,
     sample: &Value,
@@ -130,28 +130,28 @@ async fn put_layers(stack: &Stack, manifest: &str) -> Result<(), Box<dyn Error>>
     Ok(())
 }
 
-/// The answer, member by member, beside the reference's.
-fn compare(status: u64, answer: &Value, manifest: &str, checks: &mut Checks) {
+/// Compares the response with the reference's, member by member.
+fn compare(status: u64, response: &Value, manifest: &str, checks: &mut Checks) {
     println!("   HTTP {status}; beside the reference's sample answer:");
-    checks.expect(status == 200, &format!("the push was answered HTTP {status}: {answer}"));
-    for (member, expected) in ANSWER {
-        let value = text(answer, &format!("/image/{member}"));
+    checks.expect(status == 200, &format!("the push returned HTTP {status}: {response}"));
+    for (member, expected) in RESPONSE {
+        let value = text(response, &format!("/image/{member}"));
         let holds = checks.expect(value == expected, &format!("{member} is not {expected}"));
         println!("   {:11}{member:24}{value}", if holds { "the same" } else { "DIFFERENT" });
     }
-    let echo = text(answer, "/image/imageManifest");
+    let echo = text(response, "/image/imageManifest");
     let holds = checks.expect(echo == manifest, "imageManifest is not what was sent");
     let verdict = if holds { "the same" } else { "DIFFERENT" };
     println!("   {verdict:11}{:24}{} bytes, as they were sent", "imageManifest", echo.len());
-    let media_type = text(answer, "/image/imageManifestMediaType");
+    let media_type = text(response, "/image/imageManifestMediaType");
     let holds =
         checks.expect(media_type == MEDIA_TYPE, &format!("the media type is not {MEDIA_TYPE}"));
     let verdict = if holds { "new since" } else { "DIFFERENT" };
     println!("   {verdict:11}{:24}{media_type}", "imageManifestMediaType");
 }
 
-/// Every item of the table: key and main attributes, with `<repoId>` for the one part of the keys
-/// that is another each time.
+/// Shows every item of the table: its key and main attributes, with `<repoId>` for the part of the
+/// keys that differs in every run.
 async fn show_table(stack: &Stack, checks: &mut Checks) -> Result<(), Box<dyn Error>> {
     let table = &stack.options().table;
     let dynamodb = aws_sdk_dynamodb::Client::new(&stack.sdk_config());
@@ -168,7 +168,7 @@ async fn show_table(stack: &Stack, checks: &mut Checks) -> Result<(), Box<dyn Er
         println!("      {}", attributes(item));
     }
 
-    let [_, _, (_, digest), (_, tag)] = ANSWER;
+    let [_, _, (_, digest), (_, tag)] = RESPONSE;
     let short = shortened_digest(digest);
     let expected = [
         (format!("REPO#{DEFAULT_ACCOUNT}#{REPOSITORY}"), "#META".to_owned()),
@@ -212,7 +212,7 @@ fn attributes(item: &Item) -> String {
     text
 }
 
-/// How many calls of each operation, and how long they took together.
+/// Prints how many calls of each operation there were, and how long they took together.
 fn summarise(calls: Vec<String>, took: Duration) {
     let total = calls.len();
     let mut by_name = BTreeMap::<_, usize>::new();
@@ -246,7 +246,7 @@ fn sample_manifest(request: &Value) -> Result<String, Box<dyn Error>> {
     Ok(text(&body(request)?, "/imageManifest").to_owned())
 }
 
-/// The HTTP status of a response; 0 where it has none.
+/// The HTTP status of a response; 0 if it is missing.
 fn status(response: &Value) -> u64 {
     response.pointer("/statusCode").and_then(Value::as_u64).unwrap_or_default()
 }
@@ -256,7 +256,7 @@ fn body(payload: &Value) -> Result<Value, Box<dyn Error>> {
     Ok(serde_json::from_str(text(payload, "/body"))?)
 }
 
-/// The text at `pointer`; an empty one where there is none.
+/// The text at `pointer`; empty if it is missing.
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
@@ -270,13 +270,13 @@ fn service(name: &str) -> &str {
     }
 }
 
-/// `key` with the first twelve digits of the digest's hexadecimal ones.
+/// `key` with only the first twelve hexadecimal digits of the digest.
 fn shortened(key: &str, digest: &Digest) -> String {
     let hex = digest.hex();
     key.replace(hex, &format!("{}…", hex.get(..12).unwrap_or(hex)))
 }
 
-/// `text` as it is, or shortened where it is a digest.
+/// `text`, shortened if it is a digest.
 fn shortened_digest(text: &str) -> String {
     Digest::parse(text).map_or_else(|| text.to_owned(), |digest| shortened(text, &digest))
 }

@@ -1,11 +1,11 @@
-//! Runs the service with an embedded `DynamoDB`, S3 and KMS on loopback, and prints the variables
-//! with which AWS's own clients find them. In one shell:
+//! Runs the service with an embedded `DynamoDB`, S3 and KMS on loopback, and prints the environment
+//! variables that AWS's own clients need to call them. In one shell:
 //!
 //! ```sh
 //! cargo run --example serve > stack.env
 //! ```
 //!
-//! In another, once it says that ECR is ready:
+//! In another, after it has printed that ECR is ready:
 //!
 //! ```sh
 //! eval "$(cat stack.env)"
@@ -31,31 +31,32 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const STAGE: &str = "live";
 
 const HELP: &str = "\
-Amazon ECR's PutImage and CreateRepository with the DynamoDB, S3 and KMS they need, in one process.
+Runs Amazon ECR's PutImage and CreateRepository with the DynamoDB, S3 and KMS they need, in one
+process.
 
 Usage: cargo run --example serve -- [OPTIONS]
 
 Prints one `export NAME=value` line for each variable that AWS's clients need, then serves until
-SIGINT or SIGTERM. Run those lines in another shell, and `aws ecr create-repository`, `aws s3 cp`
-and `aws ecr put-image` work with no further option.
+SIGINT or SIGTERM. After you run these lines in another shell, `aws ecr create-repository`,
+`aws s3 cp` and `aws ecr put-image` work there without further options.
 
 Options:
-  --port N        the port of the ECR endpoint [default: 4567]; 0 takes a free one, as the other
-                  endpoints do
-  --address IP    where to listen [default: 127.0.0.1]; another one lets containers in, and
-                  everybody else who reaches it: no signature is verified
+  --port N        the port of the ECR endpoint [default: 4567]; 0 means a free port, which the
+                  other endpoints always use
+  --address IP    the address to listen on [default: 127.0.0.1]. Containers need another one, but
+                  then everyone who can reach it has access, because no signature is verified
   --base-path P   serve the API below this path, such as /ecr, as a custom domain of API Gateway
                   does
-  --execute-api   open a second ECR endpoint, EXECUTE_API_URL, that rejects what a deployed one
-                  does: API Gateway accepts only signatures for the service `execute-api`
-  --data DIR      keep everything in this directory; without it, nothing is kept
+  --execute-api   open a second ECR endpoint, EXECUTE_API_URL, that accepts only signatures for the
+                  service `execute-api`, as API Gateway does
+  --data DIR      keep all data in this directory; by default, no data is kept
   --help          print this
 
 Environment: IMAGES_PER_REPOSITORY, TAGS_PER_IMAGE, LAYERS_PER_IMAGE and DEFAULT_KMS_KEY as the
-function reads them; RUST_LOG (such as `info`) sends the function's log to stderr.
+function reads them; RUST_LOG (such as `info`) writes the function's log to stderr.
 ";
 
-/// What the command line asks for.
+/// The parsed command line.
 struct Arguments {
     port: u16,
     address: IpAddr,
@@ -80,7 +81,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// `None` where help is asked for.
+/// `None` if help is requested.
 fn arguments() -> Result<Option<Arguments>, lexopt::Error> {
     use lexopt::prelude::{Long, Short, ValueExt as _};
     let address = Ipv4Addr::LOCALHOST.into();
@@ -118,10 +119,10 @@ async fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     #[expect(clippy::disallowed_methods, reason = "the environment is read here, at the start")]
     let environment = |name: &str| std::env::var(name).ok();
     if environment("RUST_LOG").is_some() {
-        // Standard output has the exports alone.
+        // Standard output has only the exports.
         lambda_runtime::tracing::init_default_subscriber_with_writer(io::stderr);
     }
-    // From here on a signal ends the service in order, however early it comes.
+    // From here on a signal shuts the service down in order, however early it arrives.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
 
@@ -142,10 +143,10 @@ async fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     };
     export(&stack, &endpoint, execute_api.as_ref(), config.default_kms_key.as_deref())?;
     let kept = match &directory {
-        Some(directory) => format!("everything is kept in {}", directory.display()),
-        None => "nothing is kept at the end".to_owned(),
+        Some(directory) => format!("all data is kept in {}", directory.display()),
+        None => "no data is kept".to_owned(),
     };
-    eprintln!("serve: ECR is ready at {}; {kept}; Ctrl-C ends it", endpoint.url);
+    eprintln!("serve: ECR is ready at {}; {kept}; Ctrl-C stops it", endpoint.url);
 
     tokio::select! {
         _ = interrupt.recv() => {}
@@ -158,7 +159,7 @@ async fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Prints what `eval` in a shell turns into the environment of AWS's clients.
+/// Prints the `export` lines for the shell in which AWS's clients run.
 fn export(
     stack: &Stack,
     endpoint: &Endpoint,

@@ -1,4 +1,4 @@
-//! A CreateRepository request of any body: a success says what was asked for.
+//! A CreateRepository request with any body: a success repeats what was requested.
 
 #![no_main]
 
@@ -6,14 +6,15 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
 fuzz_target!(|body: &str| {
-    let Some((status, answer)) = fuzz::answer(&fuzz::event("CreateRepository", body)) else {
+    let Some((status, response)) = fuzz::respond(&fuzz::event("CreateRepository", body)) else {
         return;
     };
-    // A member that nobody looks at may hold an escaped lone surrogate, which this reader refuses.
+    // A member that the service does not read may hold an escaped lone surrogate, which this reader
+    // rejects.
     if status == 200
         && let Ok(request) = serde_json::from_str::<Value>(body)
     {
-        let repository = &answer["repository"];
+        let repository = &response["repository"];
         assert_eq!(repository["repositoryName"], request["repositoryName"]);
         let asked = request["imageTagMutability"].as_str().unwrap_or("MUTABLE");
         assert_eq!(repository["imageTagMutability"], asked);

@@ -1,9 +1,9 @@
-//! Whatever Lambda hands over, there is an answer.
+//! Any event gets a response.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|event: &[u8]| {
-    fuzz::answer(event);
+    fuzz::respond(event);
 });

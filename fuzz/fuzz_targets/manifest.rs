@@ -1,4 +1,5 @@
-//! Any text as a manifest: what is taken for one holds what a generic reader of JSON finds in it.
+//! Any text as a manifest: one that is accepted has the content that a generic JSON reader finds in
+//! it.
 
 #![no_main]
 
@@ -11,7 +12,8 @@ const LAYERS: u64 = 5;
 
 fuzz_target!(|text: &str| {
     let Ok(manifest) = Manifest::parse(text, None, LAYERS) else { return };
-    // A value that nobody looks at may hold an escaped lone surrogate, which this reader refuses.
+    // A value that the service does not read may hold an escaped lone surrogate, which this reader
+    // rejects.
     let Ok(json) = serde_json::from_str::<Value>(text) else { return };
     let digests = |member: &str, name: &str| -> Vec<String> {
         let array = json[member].as_array().unwrap();
@@ -41,7 +43,7 @@ fuzz_target!(|text: &str| {
     let found: Vec<&str> =
         manifest.layers().iter().chain(manifest.children()).map(Digest::as_str).collect();
     assert_eq!(found, expected);
-    // Its own word and the request's must agree.
+    // The manifest's own type and the request's must be equal.
     if let Some(own) = json["mediaType"].as_str() {
         assert_eq!(own, manifest.media_type.as_str());
         assert_eq!(Manifest::parse(text, Some(own), LAYERS).as_ref(), Ok(&manifest));

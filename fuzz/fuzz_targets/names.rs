@@ -1,11 +1,11 @@
-//! Names and exclusion filters: what is taken is what the API reference's patterns take.
+//! Names and exclusion filters: those are accepted that match the API reference's patterns.
 
 #![no_main]
 
 use std::sync::LazyLock;
 
+use ecr_registry::mutability::{ExclusionFilter, FilterKind, MutabilityMode, TagMutability};
 use ecr_registry::names::{Digest, ExpectedDigest, ImageTag, RegistryId, RepositoryName};
-use ecr_registry::repository::{MutabilityMode, TagMutability, is_exclusion_filter};
 use libfuzzer_sys::fuzz_target;
 use regex::Regex;
 
@@ -27,6 +27,10 @@ fn in_length(text: &str, least: usize, most: usize) -> bool {
     (least..=most).contains(&text.chars().count())
 }
 
+fn exclusion_filter(text: &str) -> Option<ExclusionFilter> {
+    ExclusionFilter::parse(FilterKind::Wildcard, text.to_owned())
+}
+
 fuzz_target!(|text: &str| {
     let (first, rest) = text.split_once('\n').unwrap_or((text, text));
     for text in [text, first] {
@@ -39,15 +43,15 @@ fuzz_target!(|text: &str| {
         assert_eq!(ExpectedDigest::parse(owned()).is_ok(), EXPECTED.is_match(text), "{text:?}");
         assert_eq!(Digest::parse(text).is_some(), DIGEST.is_match(text), "{text:?}");
         let filter = FILTER.is_match(text) && text.matches('*').count() <= 2;
-        assert_eq!(is_exclusion_filter(text), filter, "{text:?}");
+        assert_eq!(exclusion_filter(text).is_some(), filter, "{text:?}");
     }
-    // Whether a filter covers a tag, as a pattern says it.
+    // A filter covers the same tags as the pattern that it stands for.
     if let Ok(tag) = ImageTag::parse(rest.to_owned())
-        && is_exclusion_filter(first)
+        && let Some(filter) = exclusion_filter(first)
     {
         let meaning = pattern(&regex::escape(first).replace(r"\*", ".*"));
-        let filters = vec![first.to_owned()];
-        let covered = TagMutability { mode: MutabilityMode::MutableWithExclusion, filters };
+        let mode = MutabilityMode::MutableWithExclusion;
+        let covered = TagMutability { mode, filters: vec![filter] };
         assert_eq!(covered.is_immutable(&tag), meaning.is_match(tag.as_str()), "{text:?}");
     }
 });

@@ -1,26 +1,27 @@
-//! Any text as a repository's policy: it lets nobody in whom it does not name in an Allow, and nobody
-//! whom it denies.
+//! Any text as a repository's policy: it allows only callers that an Allow names, and none that a
+//! Deny names.
 
 #![no_main]
 
 use std::sync::LazyLock;
 
-use ecr_registry::policy::Caller;
 use ecr_registry::names::{RegistryId, RepositoryName, RepositoryRef};
+use ecr_registry::policy::Caller;
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
 
 const ACTION: &str = "ecr:PutImage";
 const CALLER: &str = "111122223333";
 
-static REPOSITORY: LazyLock<Repository> = LazyLock::new(|| Repository {
+static REPOSITORY: LazyLock<RepositoryRef> = LazyLock::new(|| RepositoryRef {
     registry: RegistryId::parse("012345678910".into()).unwrap(),
     name: RepositoryName::parse("app".into()).unwrap(),
 });
 
 fn may(account: &str, arn: &str, policy: &str) -> bool {
     let account = RegistryId::parse(account.into()).unwrap();
-    Caller { account, arn: arn.into() }.may(ACTION, &REPOSITORY, Some(policy))
+    let caller = Caller { account, arn: Some(arn.into()), organization: None, source_ip: None };
+    caller.may(ACTION, &REPOSITORY, Some(policy))
 }
 
 fuzz_target!(|policy: &str| {
@@ -51,7 +52,7 @@ fuzz_target!(|policy: &str| {
         text.contains('*') || text.contains('?') || text.contains("ecr:putimage")
     };
     assert!(granting.iter().filter(named).any(|statement| action(statement)), "{policy}");
-    // A Deny of everything, put beside, denies.
+    // With a Deny of everything added, it denies.
     let mut statements = statements;
     statements.push(json!({ "Effect": "Deny", "Principal": "*", "Action": "*" }));
     let mut denied = json;

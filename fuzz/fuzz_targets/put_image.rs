@@ -1,4 +1,4 @@
-//! A PutImage request of any body: a success echoes the manifest and names its digest.
+//! A PutImage request with any body: a success repeats the manifest and has its digest.
 
 #![no_main]
 
@@ -7,13 +7,14 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
 fuzz_target!(|body: &str| {
-    let Some((status, answer)) = fuzz::answer(&fuzz::event("PutImage", body)) else { return };
-    // A member that nobody looks at may hold an escaped lone surrogate, which this reader refuses.
+    let Some((status, response)) = fuzz::respond(&fuzz::event("PutImage", body)) else { return };
+    // A member that the service does not read may hold an escaped lone surrogate, which this reader
+    // rejects.
     if status == 200
         && let Ok(request) = serde_json::from_str::<Value>(body)
     {
         let manifest = request["imageManifest"].as_str().unwrap();
-        let image = &answer["image"];
+        let image = &response["image"];
         assert_eq!(image["imageManifest"], manifest);
         assert_eq!(image["imageId"]["imageDigest"], Digest::of(manifest.as_bytes()).as_str());
         assert_eq!(

@@ -1,4 +1,4 @@
-//! What the targets share: the service on canned answers, and what must hold of every answer.
+//! What the targets share: the service on canned responses, and what must hold for every response.
 
 use std::sync::LazyLock;
 use std::sync::Mutex;
@@ -26,10 +26,10 @@ pub fn event(action: &str, body: &str) -> Vec<u8> {
     testing::event(action, ACCOUNT, body).to_string().into_bytes()
 }
 
-/// Has the service answer `event`, and sees that the answer is one: its status, its code, nothing of
-/// ours in a refusal, something written if and only if it is a success. `None` where the runtime would
-/// not have taken the event for JSON.
-pub fn answer(event: &[u8]) -> Option<(i64, Value)> {
+/// The status and body of the service's response to `event`. Asserts what must hold for every
+/// response: its status and code, nothing internal in an error, and one write if and only if it is
+/// a success. `None` if the runtime would reject the event, because it is not JSON.
+pub fn respond(event: &[u8]) -> Option<(i64, Value)> {
     let event: Event = serde_json::from_slice(event).ok()?;
     let service = SERVICE.lock().unwrap();
     let invocation = LambdaEvent::new(event, Context::default());
@@ -46,12 +46,12 @@ pub fn answer(event: &[u8]) -> Option<(i64, Value)> {
         assert_eq!(written, 1, "a success writes once");
     } else {
         assert!(status == 400 || status == 404, "{status}: {text}");
-        assert_eq!(written, 0, "a refusal writes nothing");
+        assert_eq!(written, 0, "an error writes nothing");
         assert!(!body["__type"].as_str().unwrap().is_empty());
         assert!(!body["message"].as_str().unwrap().is_empty());
         assert_eq!(response["headers"]["x-amzn-errortype"], body["__type"]);
-        for ours in ["secret-", "arn:aws:kms"] {
-            assert!(!text.contains(ours), "{text}");
+        for internal in ["secret-", "arn:aws:kms"] {
+            assert!(!text.contains(internal), "{text}");
         }
     }
     assert_eq!(response["headers"]["content-type"], "application/x-amz-json-1.1");

@@ -1,7 +1,7 @@
-//! Bugs to plant: what the histories must find, or they would prove nothing.
+//! Planted bugs, which the histories must find, because they would otherwise prove nothing.
 //!
-//! A bug sits between the function and the wire. It rewrites the function's transactions, as if
-//! their author had forgotten a condition, or gives answers that the function must not trust.
+//! A bug works between the function and the network. It rewrites the function's transactions, as if
+//! their author had forgotten a condition, or returns responses that the function must not trust.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use fastrand::Rng;
 use local_aws::{Call, Fault};
 use serde_json::Value;
 
-/// Whose bug it is.
+/// The function that has the bug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Culprit {
     Push,
     Sweeper,
-    /// A sweeper that does not ask how old a body is.
+    /// A sweeper that ignores the age of a body.
     HurriedSweeper,
 }
 
@@ -25,7 +25,7 @@ pub(crate) struct Bug {
     pub(crate) culprit: Culprit,
     /// The body that is sent instead.
     pub(crate) rewrite: fn(&Call) -> Option<Vec<u8>>,
-    /// A fault that the bug brings with it.
+    /// A fault that comes with the bug.
     pub(crate) fault: fn(&mut Rng, &Call) -> Option<(&'static str, Fault)>,
 }
 
@@ -33,15 +33,15 @@ const fn rewriting(name: &'static str, rewrite: fn(&Call) -> Option<Vec<u8>>) ->
     Bug { name, culprit: Culprit::Push, rewrite, fault: late }
 }
 
-/// Commits come late, so that what they were decided by may have changed: a little, and so much that
-/// other calls end before, on a busy machine too.
+/// Delays commits, so that what their decisions were based on may have changed: a little, or so
+/// much that other calls end first, also on a busy machine.
 fn late(rng: &mut Rng, call: &Call) -> Option<(&'static str, Fault)> {
     let commit = call.operation == "TransactWriteItems" && rng.u8(0..3) > 0;
     let longest = if rng.bool() { 40 } else { 600 };
-    commit.then(|| ("delay", Fault::Delay(Duration::from_millis(rng.u64(0..longest)))))
+    commit.then(|| ("delayed request", Fault::Delay(Duration::from_millis(rng.u64(0..longest)))))
 }
 
-/// The bugs.
+/// The bugs, by their names in docs/PROOF.md.
 pub(crate) static BUGS: [Bug; 14] = [
     rewriting("row 1 without rev", |call| {
         condition(call, "Update", "#META", "imageCount < :imageLimit", &[":rev"])
@@ -80,7 +80,7 @@ pub(crate) static BUGS: [Bug; 14] = [
                 Some(())
             })
         },
-        // Copies so late that a deletion comes before them, on a busy machine too.
+        // Copies arrive so late that a deletion comes first, also on a busy machine.
         fault: |rng, call| {
             let commit = call.operation == "TransactWriteItems" && rng.u8(0..3) == 0;
             let later = Duration::from_millis(rng.u64(300..1500));
@@ -88,24 +88,24 @@ pub(crate) static BUGS: [Bug; 14] = [
         },
     },
     Bug {
-        name: "a lost answer taken for a refusal",
+        name: "a lost response is taken for a rejection",
         culprit: Culprit::Push,
         rewrite: |_| None,
         fault: |rng, call| {
             let commit = call.operation == "TransactWriteItems" && rng.u8(0..5) == 0;
-            let refused =
+            let rejected =
                 Fault::AnswerAfter { status: 400, code: "ThrottlingException", message: "" };
-            commit.then_some(("throttled after", refused))
+            commit.then_some(("throttled after", rejected))
         },
     },
     Bug {
-        name: "the sweeper does not ask how old a body is",
+        name: "the sweeper ignores the age of a body",
         culprit: Culprit::HurriedSweeper,
         rewrite: |_| None,
         fault: |_, _| None,
     },
     Bug {
-        name: "the sweeper asks for another item than the image's",
+        name: "the sweeper reads another item than the image's",
         culprit: Culprit::Sweeper,
         rewrite: |call| {
             let key = call.body.windows(6).position(|bytes| bytes == b"IMAGE#")?;
@@ -140,7 +140,8 @@ fn action(call: &Call, kind: &str, sk: &str) -> Option<Value> {
     actions.iter().find(|action| is(action, kind, sk))?.get(kind).cloned()
 }
 
-/// The first such action that binds all of `unbound`, with another condition, and without these.
+/// Replaces the condition of the first such action that binds all of `unbound`, and removes these
+/// values.
 fn condition(
     call: &Call,
     kind: &str,

@@ -1,4 +1,4 @@
-//! The images that a history pushes, and what the table must hold of them.
+//! The images that a history pushes, and what the table must hold about them.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::writers::{Item, named, number, string};
 pub(crate) struct Images(Vec<String>);
 
 impl Images {
-    /// So many images that need `layer`; `large` ones are stored in S3.
+    /// `count` images that need `layer`. If they are `large`, they are stored in S3.
     pub(crate) fn new(count: usize, layer: &Digest, large: bool) -> Self {
         let mut manifests: Vec<String> = (0..count).map(|n| image(layer, n, large)).collect();
         let child = manifests.first().map(String::as_str).unwrap_or_default();
@@ -46,13 +46,13 @@ impl Images {
         self.digests().position(|it| it == digest)
     }
 
-    /// The state of a repository that holds none of them.
+    /// The state of an empty repository.
     pub(crate) fn nothing(&self) -> Repository {
         let index = self.0.len().checked_sub(1).map(|last| (last, 0));
         Repository { index, ..Repository::default() }
     }
 
-    /// The state that the items are.
+    /// The state that the items describe.
     pub(crate) fn state(&self, items: &[Item]) -> Repository {
         let meta = named(items, "#META");
         let tag = |(tag, item): (String, &Item)| {
@@ -99,10 +99,10 @@ impl Images {
         }
         if tags.len() != state.tags.len() || state.tags.values().any(|i| !state.images.contains(i))
         {
-            broken.push("a tag names an image that is not there".to_owned());
+            broken.push("a tag names an image that does not exist".to_owned());
         }
         if has_index && !state.images.contains(&0) {
-            broken.push("a child of an index is not there".to_owned());
+            broken.push("a child of an index does not exist".to_owned());
         }
         broken.into_iter().next()
     }

@@ -1,9 +1,9 @@
-//! Random histories of pushes, settings and deletions under faults, each held against a
-//! specification: a repository must look like one object whose calls come one after another.
+//! Random histories of pushes, settings and deletions under faults, each checked against a
+//! specification: a repository must look like one object whose calls happen one after another.
 //!
 //! `cargo run --release -p histories -- --count 10000 --seed 1`
 //!
-//! With `--bugs` it plants bugs instead, and says how soon each is found.
+//! With `--bugs` it plants bugs instead, and prints in which history each is found.
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "a command-line program")]
 
 mod bugs;
@@ -26,7 +26,7 @@ use local_aws::{Options, Stack};
 use plan::Plan;
 use run::{Counts, run};
 
-/// Histories under way at once: most of their time is waiting.
+/// Concurrent histories, which wait most of the time.
 const AT_ONCE: usize = 16;
 
 #[tokio::main(flavor = "current_thread")]
@@ -59,7 +59,7 @@ async fn histories() -> Result<bool, Box<dyn Error + Send + Sync>> {
     let began = Instant::now();
     let mut counts = Counts::default();
     let mut done = 0;
-    // A stack forgets nothing: a new one now and then keeps the table small.
+    // A stack keeps every history, so a new one for each thousand keeps the table small.
     for first in (seed..seed + count).step_by(1000) {
         let stack = Stack::start(Options::default()).await?;
         let plans = (first..(first + 1000).min(seed + count)).map(Plan::draw);
@@ -86,7 +86,7 @@ async fn histories() -> Result<bool, Box<dyn Error + Send + Sync>> {
     }
     println!("{done} histories from seed {seed}: all linearizable, all invariants hold");
     println!("{} calls, {} requests to services", counts.calls, counts.requests);
-    println!("answers:");
+    println!("results:");
     for (kind, count) in &counts.answers {
         println!("  {count:>8} {kind}");
     }
@@ -98,11 +98,11 @@ async fn histories() -> Result<bool, Box<dyn Error + Send + Sync>> {
     for (kind, count) in &counts.swept {
         println!("  {count:>8} {kind}");
     }
-    println!("in {:.0} s", began.elapsed().as_secs_f64());
+    println!("duration {:.0} s", began.elapsed().as_secs_f64());
     Ok(true)
 }
 
-/// Plants each bug, and runs at most `count` crowded histories until it shows.
+/// Plants each bug, and runs at most `count` crowded histories until one finds it.
 async fn hunt(seed: u64, count: u64) -> Result<bool, Box<dyn Error + Send + Sync>> {
     let stack = Stack::start(Options::default()).await?;
     let mut all_found = true;
@@ -129,7 +129,7 @@ async fn hunt(seed: u64, count: u64) -> Result<bool, Box<dyn Error + Send + Sync
     Ok(all_found)
 }
 
-/// Takes calls away while the history still fails in one of twenty runs.
+/// Removes calls while the history still fails in one of twenty runs.
 async fn shrink(
     stack: &Stack,
     mut plan: Plan,

@@ -1,4 +1,4 @@
-//! What a history is to do, drawn from a seed: its clients' calls and the faults that they meet.
+//! The plan of a history, drawn from a seed: its clients' calls, and faults.
 
 use std::time::Duration;
 
@@ -7,26 +7,26 @@ use local_aws::Fault;
 
 use crate::spec::{Image, Op, Tag};
 
-/// A history that is to be run.
+/// The plan of a history.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
-    /// How many of the images there are; the last is an index of the first.
+    /// The number of images; the last is an index of the first.
     pub(crate) images: usize,
-    /// What is done before, one call after another.
+    /// The calls before the clients start, one after another.
     pub(crate) first: Vec<Op>,
-    /// What each client does, one call after another.
+    /// The calls of each client, one after another.
     pub(crate) clients: Vec<Vec<Op>>,
-    /// How often, in a hundred, a call to a service meets a fault.
+    /// How many of a hundred calls to a service meet a fault.
     pub(crate) fault_percent: u8,
-    /// Whether manifests are large enough for S3, and a sweeper looks after them.
+    /// Whether manifests are large enough for S3, and a sweeper runs.
     pub(crate) swept: bool,
     /// The longest that a client waits before a call, in milliseconds.
     pub(crate) pause: u64,
 }
 
 impl Plan {
-    /// 4–12 calls of 3–6 clients, on 1–3 tags and 2–4 images; one plan of four is swept.
+    /// 4–12 calls of 3–6 clients, on 1–3 tags and 2–4 images. One plan in four has a sweeper.
     pub(crate) fn draw(seed: u64) -> Self {
         if seed % 4 == 3 {
             return Self::draw_swept(seed);
@@ -37,7 +37,7 @@ impl Plan {
         Self::fill(seed, rng, (images, tags), (clients, calls), [64, 10, 12, 4])
     }
 
-    /// The same, with more deletions and as slow as a clock that counts in seconds asks for.
+    /// The same, with more deletions, and slower, because S3 gives times in whole seconds.
     pub(crate) fn draw_swept(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let (images, tags) = (rng.usize(2..=4), rng.usize(1..=3));
@@ -46,23 +46,23 @@ impl Plan {
         Self { swept: true, pause: 600, ..plan }
     }
 
-    /// A few calls in each other's way, of one of six kinds, and reads in between: where a bug
-    /// hides least.
+    /// A few calls that collide, of one of six kinds, with reads in between: these show a bug most
+    /// often.
     pub(crate) fn draw_crowded(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let images = if matches!(seed % 6, 2 | 3) { 4 } else { rng.usize(2..=4) };
         let put = |image, tag| Op::Put { image, tag: Some(tag) };
         let (first, clients) = match seed % 6 {
-            // One image, more tags than it may have.
+            // More tags than an image may have.
             0 => (vec![], (0..4).map(|tag| vec![put(0, tag)]).collect()),
-            // An image that goes as soon as it came.
+            // An image that is deleted directly after its push.
             1 => (vec![], vec![vec![put(0, 0), Op::DeleteImage(0), Op::Read], vec![Op::Read]]),
-            // More images than there may be.
+            // More images than a repository may have.
             2 => {
                 let first = [0, 1].map(|image| Op::Put { image, tag: None });
                 (first.into(), vec![vec![put(2, 0)], vec![put(3, 1)], vec![Op::Read]])
             }
-            // One tag that moves twice, or comes twice.
+            // One tag that moves twice, or is created twice.
             3 => {
                 let first = if rng.bool() { vec![put(0, 0)] } else { vec![put(0, 1)] };
                 (first, vec![vec![put(1, 0)], vec![put(2, 0)], vec![Op::Read]])
@@ -74,7 +74,7 @@ impl Plan {
                 let set = vec![Op::SetMutability { immutable: true }, Op::Read];
                 (first, vec![vec![put(1, 0)], set])
             }
-            // A tag that moves, while an image goes.
+            // A tag that moves, while an image is deleted.
             _ => {
                 let plan = Self::fill(seed, rng.fork(), (images, 1), (2, 3), [60, 0, 0, 0]);
                 let mut clients = plan.clients;
@@ -83,7 +83,8 @@ impl Plan {
                 (vec![put(0, 0)], clients)
             }
         };
-        // Pauses longer than a push, which is slow on a busy machine: settings must change within one.
+        // The pauses are longer than a push takes on a busy machine, because settings must change
+        // during one.
         Self { seed, images, first, clients, fault_percent: 5, swept: false, pause: 120 }
     }
 
@@ -97,7 +98,7 @@ impl Plan {
         let mut clients = vec![Vec::new(); clients];
         for call in 0..calls {
             let op = draw_op(&mut rng, images, tags, weights);
-            // The first calls go to different clients, so that each has one.
+            // The first calls go to different clients, so that each client has one.
             let client = if call < clients.len() { call } else { rng.usize(0..clients.len()) };
             if let Some(client) = clients.get_mut(client) {
                 client.push(op);
@@ -108,7 +109,7 @@ impl Plan {
         Self { seed, images, first, clients, fault_percent: 20, swept: false, pause: 12 }
     }
 
-    /// Every plan with one call less.
+    /// Every plan with one call fewer.
     pub(crate) fn smaller(&self) -> Vec<Self> {
         let mut plans = Vec::new();
         for (client, calls) in self.clients.iter().enumerate() {
@@ -140,7 +141,7 @@ fn draw_op(rng: &mut Rng, images: usize, tags: usize, weights: [u8; 4]) -> Op {
     }
 }
 
-/// The fault of one call to a service, by name for the count, if it meets one.
+/// The fault of one call to a service, with its name for the counts, if the call meets one.
 pub(crate) fn draw_fault(
     rng: &mut Rng,
     percent: u8,
@@ -154,21 +155,21 @@ pub(crate) fn draw_fault(
     let faults = [
         ("drop before", Fault::DropBefore),
         ("drop after", Fault::DropAfter),
-        ("delay", Fault::Delay(time)),
-        ("delayed answer", Fault::DelayAnswer(time)),
+        ("delayed request", Fault::Delay(time)),
+        ("delayed response", Fault::DelayAnswer(time)),
         ("duplicate", Fault::Duplicate),
         ("500", error(500, "InternalServerError")),
         ("500 after", Fault::AnswerAfter { status: 500, code: "InternalServerError", message: "" }),
         ("throttled", error(400, "ThrottlingException")),
         ("truncated", Fault::TruncateBody),
-        // Of commits alone from here on.
+        // From here on only for commits.
         ("late copy", Fault::LateCopy(time * 4)),
         ("conflict", Fault::Cancelled(vec!["TransactionConflict", "None", "None", "None"])),
         ("in progress", error(400, "TransactionInProgressException")),
     ];
     let choices = match operation {
         "TransactWriteItems" => faults.len(),
-        // S3's HEAD has no body to cut, and no code to throttle with.
+        // The response to S3's HEAD has no body to truncate, and so no code for throttling.
         "HeadObject" => 6,
         _ => 9,
     };

@@ -1,4 +1,4 @@
-//! Runs a history against the function, and holds it against the specification.
+//! Runs a history against the function, and checks it against the specification.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,7 +26,7 @@ use crate::writers::{Writers, named, string};
 type Tester = LinearizabilityTester<usize, Repository>;
 pub(crate) type Failed = Box<dyn std::error::Error + Send + Sync>;
 
-/// What happened, by kind.
+/// What happened, counted by kind.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) calls: usize,
@@ -52,18 +52,18 @@ impl Counts {
     }
 }
 
-/// A history that has been run.
+/// The outcome of a history.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) counts: Counts,
-    /// What is wrong with it, and the calls in the order of their events.
+    /// What is wrong, if anything is, and the calls in the order of their events.
     pub(crate) violation: Option<String>,
 }
 
 /// Runs `plan` in a repository of its own, with `bug` planted in the function's requests.
 ///
 /// # Errors
-/// The stack failed where no fault was meant.
+/// The stack failed where no fault was planned.
 pub(crate) async fn run(
     stack: &Stack,
     plan: &Plan,
@@ -173,7 +173,7 @@ impl History {
             calls: AtomicUsize::new(0),
             log: Mutex::default(),
         };
-        // No fault is loose yet, but a machine with too much to do loses an answer now and then.
+        // There are no faults yet, but on an overloaded machine a response is sometimes lost.
         for _ in 0..5 {
             if history.call("CreateRepository", &json!({})).await?.is_some() {
                 return Ok(history);
@@ -203,7 +203,7 @@ impl History {
             self.invoke(thread, op);
             let ret = self.perform(op).await?;
             if ret.is_none() {
-                // Its effect may come whenever: another thread goes on.
+                // It may take effect at any later time, so another thread continues.
                 self.give(thread, op, None);
                 thread = self.threads.fetch_add(1, Ordering::Relaxed);
             } else {
@@ -213,7 +213,7 @@ impl History {
         Ok(())
     }
 
-    /// The answer; `None` where there is none to rely on.
+    /// The result of a call; `None` if the call has no definite result.
     async fn perform(&self, op: &Op) -> Result<Option<Ret>, Failed> {
         let done = |done| Some(if done { Ret::Done } else { Ret::Refused("not deleted".into()) });
         match *op {
@@ -272,7 +272,7 @@ impl History {
     }
 
     fn invoke(&self, thread: usize, op: &Op) {
-        // A thread invokes once before each answer.
+        // A thread invokes once before each return.
         let _ = lock(&self.tester).on_invoke(thread, op.clone());
         lock(&self.log).events.push(format!("  {thread:>2} → {op:?}"));
     }
@@ -282,13 +282,16 @@ impl History {
         log.events.push(format!("  {thread:>2} ← {ret:?}"));
         let kind = match (&ret, op) {
             (_, Op::Read) => Some("reads".to_owned()),
-            (None, _) => Some("no reliable answer".to_owned()),
-            (Some(Ret::Done), Op::Put { .. }) => Some("PutImage: 200".to_owned()),
-            (Some(Ret::Done), _) => Some("settings and deletions: done".to_owned()),
-            (Some(Ret::Refused(code)), _) => Some(code.clone()),
+            (None, _) => Some("calls without a definite result".to_owned()),
+            (Some(Ret::Done), Op::Put { .. }) => Some("PutImage returned 200".to_owned()),
+            (Some(Ret::Done), _) => Some("changes and deletions, successful".to_owned()),
+            (Some(Ret::Refused(code)), Op::Put { .. }) => {
+                Some(code.strip_suffix("Exception").unwrap_or(code).to_owned())
+            }
+            (Some(Ret::Refused(_)), _) => Some("deletions, rejected".to_owned()),
             (Some(Ret::State(_)), _) => None,
         };
-        // The last read of all is not one of the history's calls.
+        // The final read is not one of the history's calls.
         if let Some(kind) = kind.filter(|_| thread != usize::MAX) {
             *log.answers.entry(kind).or_default() += 1;
         }

@@ -1,4 +1,4 @@
-//! A repository as one object whose calls come one after another: what the service must look like.
+//! The specification: a repository as one object whose calls happen one after another.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,20 +26,20 @@ pub(crate) enum Op {
     },
     DeleteImage(Image),
     DeleteTag(Tag),
-    /// Everything, at one instant.
+    /// Reads everything at one instant.
     Read,
 }
 
-/// Its answer.
+/// The result of a call.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Ret {
     Done,
-    /// A typed refusal, by its code.
+    /// An exception, by its code.
     Refused(String),
     State(Repository),
 }
 
-/// What the repository holds.
+/// The repository's state.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Repository {
     pub(crate) immutable: bool,

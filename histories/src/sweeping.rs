@@ -1,4 +1,4 @@
-//! The sweeper at work while a history goes on, and what it must have left at the end.
+//! A sweeper that runs concurrently with a history, and what the bucket must hold at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -20,7 +20,7 @@ pub(crate) struct Sweeping {
     sweeper: Sweeper,
     faults: Faults,
     s3: Client,
-    /// When each call began that may still commit.
+    /// When each call that may still commit began.
     calls: Mutex<BTreeMap<usize, Duration>>,
     bug: Option<&'static Bug>,
 }
@@ -43,7 +43,7 @@ impl Sweeping {
         })
     }
 
-    /// To services, the sweeper's own.
+    /// The number of the sweeper's requests to services.
     pub(crate) fn requests(&self) -> usize {
         self.faults.calls().len()
     }
@@ -58,25 +58,23 @@ impl Sweeping {
         let_loose(&self.faults, !plan.seed, plan.fault_percent, self.bug, counts);
     }
 
-    /// A call begins.
     pub(crate) fn begins(&self, call: usize) {
         lock(&self.calls).insert(call, since_1970());
     }
 
-    /// It was answered, and will not commit any more.
+    /// The call has responded, and will not commit any more.
     pub(crate) fn is_over(&self, call: usize) {
         lock(&self.calls).remove(&call);
     }
 
-    /// Sweeps again and again.
-    ///
-    /// A body is old enough here when the call that wrote it is over, which is what a day stands for.
+    /// Sweeps again and again. Here a body is old enough once the call that wrote it has ended,
+    /// which a day guarantees in the service.
     pub(crate) async fn go_on(&self, counts: &Mutex<Counts>) {
         loop {
             tokio::time::sleep(Duration::from_millis(20)).await;
             let now = since_1970();
             let first = lock(&self.calls).values().min().copied().unwrap_or(now);
-            // Whole seconds, as S3 tells the time: nothing younger seems as old.
+            // In whole seconds, as S3 gives times, so that no younger body seems as old.
             let before = Duration::from_secs(first.as_secs());
             let hurries = self.bug.is_some_and(|bug| bug.culprit == Culprit::HurriedSweeper);
             let before = if hurries { now + Duration::from_mins(1) } else { before };
@@ -88,17 +86,17 @@ impl Sweeping {
             };
             match run {
                 Ok(Swept { orphans, referenced, young, .. }) => {
-                    add("runs to the end", 1);
-                    add("orphans deleted while calls went on", orphans);
+                    add("completed runs", 1);
+                    add("orphans deleted while calls were running", orphans);
                     add("referenced bodies seen and kept", referenced);
                     add("young bodies seen and kept", young);
                 }
-                Err(_) => add("runs that failed", 1),
+                Err(_) => add("failed runs", 1),
             }
         }
     }
 
-    /// What is wrong with the bucket, after a last sweep without faults, when images refer to
+    /// What is wrong with the bucket after a last sweep without faults, if images refer to
     /// `bodies`.
     pub(crate) async fn broken(
         &self,
@@ -107,7 +105,7 @@ impl Sweeping {
     ) -> Result<Option<String>, Failed> {
         self.faults.settle().await;
         if let Some(lost) = bodies.difference(&self.stored().await?).next() {
-            return Ok(Some(format!("{lost} is referred to, and was swept")));
+            return Ok(Some(format!("{lost} was deleted, although an image refers to it")));
         }
         let (bug, rng) = (self.bug, Mutex::new(Rng::new()));
         self.faults.on_call(move |call| Some((bug?.fault)(&mut lock(&rng), call)?.1));
@@ -117,10 +115,11 @@ impl Sweeping {
             Ok(run) => run,
             Err(failure) => return Ok(Some(format!("the last sweep failed: {failure:?}"))),
         };
-        *lock(counts).swept.entry("orphans left to the last sweep").or_default() +=
+        *lock(counts).swept.entry("orphans deleted by the last sweep").or_default() +=
             usize::try_from(run.orphans)?;
         let left = self.stored().await?;
-        Ok((left != *bodies).then(|| format!("{} bodies are left of {}", left.len(), bodies.len())))
+        Ok((left != *bodies)
+            .then(|| format!("{} bodies are left, not {}", left.len(), bodies.len())))
     }
 
     async fn stored(&self) -> Result<BTreeSet<String>, Failed> {

@@ -33,20 +33,20 @@ async fn three_hundred_histories_are_linearizable() {
     })
     .await;
     println!("{counts:#?}");
-    // Faults of every kind, and answers of most.
+    // Every kind of fault, and most results.
     assert!(counts.calls > 1_000);
     assert!(counts.faults.len() >= 12, "{:?}", counts.faults);
-    for answer in [
-        "PutImage: 200",
-        "ImageAlreadyExistsException",
-        "ImageTagAlreadyExistsException",
-        "LimitExceededException",
-        "ReferencedImagesNotFoundException",
+    for result in [
+        "PutImage returned 200",
+        "ImageAlreadyExists",
+        "ImageTagAlreadyExists",
+        "LimitExceeded",
+        "ReferencedImagesNotFound",
     ] {
-        assert!(counts.answers.contains_key(answer), "{answer}: {:?}", counts.answers);
+        assert!(counts.answers.contains_key(result), "{result}: {:?}", counts.answers);
     }
     let swept = |kind| counts.swept.get(kind).copied().unwrap_or(0);
-    assert!(swept("orphans deleted while calls went on") > 0, "{:?}", counts.swept);
+    assert!(swept("orphans deleted while calls were running") > 0, "{:?}", counts.swept);
     assert!(swept("referenced bodies seen and kept") > 0, "{:?}", counts.swept);
     stack.stop().await;
 }

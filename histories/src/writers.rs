@@ -1,5 +1,5 @@
-//! The table's other users, as the protocol asks of them: settings, deletion of images and tags,
-//! and reading it all.
+//! The table's other writers, by the rules of docs/PROTOCOL.md, section 7: settings, deletions of
+//! images and tags. Reads everything, too.
 
 use std::collections::HashMap;
 
@@ -18,12 +18,12 @@ type Fault = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) struct Writers {
     pub(crate) dynamodb: Client,
     pub(crate) table: String,
-    /// Its item's PK.
+    /// The PK of the repository's item.
     pub(crate) repository: String,
 }
 
 impl Writers {
-    /// One write, with a new `rev`.
+    /// Changes the settings in one write, with a new `rev`.
     pub(crate) async fn set_mutability(&self, immutable: bool) -> Result<(), Fault> {
         let mode = if immutable { "IMMUTABLE" } else { "MUTABLE" };
         self.dynamodb
@@ -38,7 +38,8 @@ impl Writers {
         Ok(())
     }
 
-    /// Deletes an image with its tags, unless an index refers to it; `false` where it did not.
+    /// Deletes an image with its tags. Returns `false` if the image does not exist, or if an index
+    /// refers to it.
     pub(crate) async fn delete_image(
         &self,
         digest: &str,
@@ -98,7 +99,7 @@ impl Writers {
         }
     }
 
-    /// Deletes a tag; `false` where there is none.
+    /// Deletes a tag. Returns `false` if it does not exist.
     pub(crate) async fn delete_tag(&self, tag: &str) -> Result<bool, Fault> {
         loop {
             let within = format!("R#{}", self.repo_id().await?);
@@ -122,7 +123,7 @@ impl Writers {
         }
     }
 
-    /// The repository's own item and those of these sort keys, at one instant.
+    /// The repository's own item and the items with these sort keys, at one instant.
     pub(crate) async fn read(&self, sort_keys: Vec<String>) -> Result<Vec<Item>, Fault> {
         let within = format!("R#{}", self.repo_id().await?);
         let keys = sort_keys.iter().map(|sk| key(&within, sk));
@@ -160,7 +161,8 @@ impl Writers {
         Ok(TransactWriteItem::builder().delete(delete).build())
     }
 
-    /// Whether the transaction was applied; `false` where a condition had changed.
+    /// Whether the transaction was applied; `false` if a condition failed or another transaction
+    /// held an item.
     async fn commit(&self, actions: Vec<TransactWriteItem>) -> Result<bool, Fault> {
         let request = self.dynamodb.transact_write_items().set_transact_items(Some(actions));
         match request.send().await {
@@ -216,18 +218,18 @@ fn names(tag: &Item, digest: &str) -> bool {
     string(tag, "digest") == digest
 }
 
-/// A string attribute; empty where there is none.
+/// A string attribute; empty if it is missing.
 pub(crate) fn string(item: &Item, attribute: &str) -> String {
     item.get(attribute).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default()
 }
 
-/// A number attribute; 0 where there is none.
+/// A number attribute; 0 if it is missing.
 pub(crate) fn number(item: &Item, attribute: &str) -> usize {
     let number = item.get(attribute).and_then(|value| value.as_n().ok());
     number.and_then(|number| number.parse().ok()).unwrap_or_default()
 }
 
-/// The items whose sort key begins so, with the rest of it.
+/// The items whose sort key begins with `prefix`, each with the rest of its sort key.
 pub(crate) fn named<'a>(items: &'a [Item], prefix: &str) -> Vec<(String, &'a Item)> {
     let name = |item| string(item, "SK").strip_prefix(prefix).map(str::to_owned);
     items.iter().filter_map(|item| Some((name(item)?, item))).collect()

@@ -1,5 +1,5 @@
-//! The service on the embedded stack, behind a local API Gateway: what the examples `serve` and `push`
-//! have in common.
+//! The service on the embedded stack, behind a local API Gateway: what the examples `serve` and
+//! `push` have in common.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -81,8 +81,8 @@ pub async fn invoke(app: &App, event: LambdaEvent<Value>) -> Value {
     serde_json::to_value(response).unwrap_or_default()
 }
 
-/// The function's configuration on this stack; what the stack does not decide is read through
-/// `environment`, and so is another default key than the stack's.
+/// The function's configuration on this stack. Variables that the stack does not set, and
+/// `DEFAULT_KMS_KEY`, are read through `environment`.
 ///
 /// # Errors
 /// Every variable that is malformed.

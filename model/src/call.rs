@@ -9,7 +9,7 @@ use crate::store::{BodyKey, Digest, Item, Key, PutId, RepoId};
 use crate::transaction::Cancelled;
 
 impl Push {
-    /// Takes a step. `None`: it meets a torn transaction, and is tried again later.
+    /// Takes a step. `None` if the step conflicts with a torn transaction and must be taken later.
     pub(crate) fn step(
         mut self,
         step: PushStep,
@@ -105,7 +105,7 @@ impl Push {
         }
     }
 
-    /// A big index's children are read after META, each call of them at one instant.
+    /// A big index's children are read after META, the children of each request at one instant.
     fn read_child(&mut self, child: Digest, call: &mut Call<'_>) -> Option<()> {
         let key = Key::Image(self.repo_id?, child);
         if call.protocol.has(Mutant::ReadChildrenPlainly) {
@@ -121,7 +121,7 @@ impl Push {
         Some(())
     }
 
-    /// Decides, and does what was decided.
+    /// Decides, and enters the stage that follows from the decision.
     pub(crate) fn conclude(&mut self, is_confirmed: bool, call: &mut Call<'_>) {
         let trusts_its_cache = call.protocol.has(Mutant::TrustTheRememberedId);
         let repo_id = self.repo_id.filter(|_| !trusts_its_cache);
@@ -166,8 +166,8 @@ impl Push {
             }
             Err(Cancelled::Invalid) => call.state.blame(Fault::InvalidTransaction),
             Err(Cancelled::ConditionalCheckFailed(rows)) => {
-                let told = rows.last().and_then(|row| row.refusal());
-                match told.filter(|_| call.protocol.has(Mutant::AnswerFromACancellation)) {
+                let rejection = rows.last().and_then(|row| row.refusal());
+                match rejection.filter(|_| call.protocol.has(Mutant::AnswerFromACancellation)) {
                     Some(answer) => self.finish(answer, call),
                     None => self.start_again(None, call),
                 }
@@ -199,7 +199,7 @@ impl Push {
         }
     }
 
-    /// The mutant that takes its own write, if it finds it, for the outcome.
+    /// A mutant's: if it finds its own write, it takes the transaction as applied.
     fn look(&mut self, call: &mut Call<'_>) {
         let found = self.repo_id.and_then(|repo_id| {
             let key = match call.spec.tag {
@@ -219,7 +219,8 @@ impl Push {
         }
     }
 
-    /// The next attempt. A body stays with the life of the repository that it was stored for.
+    /// The next attempt. A body belongs to the incarnation of the repository that it was stored
+    /// for.
     pub(crate) fn start_again(&mut self, repo_id: Option<RepoId>, call: &mut Call<'_>) {
         if self.attempt + 1 >= call.protocol.scenario.attempts {
             return self.finish(Answer::ServerException, call);

@@ -9,7 +9,7 @@ use crate::rows::{self, Row};
 use crate::store::{BodyKey, Digests, Image, Item, Key, PutId, RepoId, Store, TagItem};
 use crate::transaction::{Action, Cancelled, Transaction};
 
-/// What an attempt has frozen when it sends; the transaction follows from it.
+/// What an attempt keeps when it sends its transaction. The transaction is a function of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sent {
     pub(crate) repo_id: RepoId,
@@ -18,7 +18,7 @@ pub struct Sent {
 }
 
 impl Sent {
-    /// The table after the transaction, or why there is none.
+    /// The table after the transaction, or why the transaction is not applied.
     pub(crate) fn apply(
         &self,
         push: PushSpec,
@@ -30,7 +30,7 @@ impl Sent {
         transaction.apply(store, protocol)
     }
 
-    /// `None` if META was not read: nothing that decides to commit lets that happen.
+    /// `None` if META was not read, which no decision to commit allows.
     fn transaction(
         &self,
         push: PushSpec,
@@ -99,7 +99,7 @@ impl Sent {
 }
 
 impl Row {
-    /// What the mutant that answers from a cancellation makes of this row's failure.
+    /// The response of the mutant that decides from a cancellation, if this row's condition failed.
     pub(crate) fn refusal(&self) -> Option<Answer> {
         match self.name {
             "1" => Some(Answer::TooManyImages),
@@ -110,16 +110,16 @@ impl Row {
     }
 }
 
-/// The rows that a push sends, by what it meets.
+/// The rows that a push sends in one situation.
 #[derive(Debug)]
 pub struct Situation {
-    /// What is pushed, and what was there.
+    /// What is pushed, and what the table holds.
     pub name: &'static str,
     /// The names of its rows, in the order in which they are sent.
     pub rows: &'static [&'static str],
 }
 
-/// Every shape of a transaction. Both the model and the function are held to this table.
+/// Every form of a transaction. Tests compare both the model and the function with this table.
 pub static SITUATIONS: [Situation; 10] = [
     Situation { name: "new", rows: &["1", "2", "3"] },
     Situation { name: "new, with a new tag", rows: &["1", "2", "3", "4"] },

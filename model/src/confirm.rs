@@ -1,5 +1,5 @@
-//! The confirmation of a refusal (section 4): what items read one by one show may never have been
-//! so at one instant.
+//! The confirmation of a rejection (section 4), because items that were read one by one may show a
+//! state that never existed.
 
 use crate::Protocol;
 use crate::call::Call;
@@ -8,12 +8,13 @@ use crate::mutants::Mutant;
 use crate::push::{Push, PushSpec};
 use crate::store::{Digests, Item, Key};
 
-/// How many of a big index's missing children a confirmation can see again. 97 in the service;
+/// How many of a big index's missing children a confirmation can read again. In the service 97;
 /// here one of two, so that the rule about the others is exercised.
 const CONFIRMED_CHILDREN: usize = 1;
 
 impl Push {
-    /// Section 4: one snapshot of all that decides, and the decision from it alone.
+    /// Section 4: one snapshot of everything that the decision depends on, and the decision from
+    /// it.
     pub(crate) fn confirm(&mut self, call: &mut Call<'_>) -> Option<()> {
         let repo_id = self.repo_id?;
         let (spec, before) = (call.spec, self.seen);
@@ -61,9 +62,9 @@ impl Push {
 }
 
 impl Snapshot {
-    /// A limit of the repository speaks against an image only if all its children are there, and a
-    /// big index's confirmation reads none of those that trip 1 found. They are there still if no
-    /// image was deleted since META was read, which was before them.
+    /// A limit of the repository rejects an image only if all its children exist, and the
+    /// confirmation of a big index does not read the children that trip 1 found. They still exist
+    /// if no image was deleted since META was read, because META was read before them.
     fn lacks_the_children_of(
         &self,
         spec: PushSpec,

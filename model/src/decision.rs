@@ -1,5 +1,5 @@
-//! What a push comes to: as the function decides it from what it read (section 2), and as the
-//! specification has it of the whole table at one instant. The two are written apart on purpose.
+//! The result of a push: as the function decides it from what it read (section 2), and as the
+//! specification defines it on the whole table at one instant. They share no code on purpose.
 
 use crate::push::PushSpec;
 use crate::scenario::Limits;
@@ -19,17 +19,17 @@ pub enum Answer {
     TooManyTags,
     /// Promises nothing.
     ServerException,
-    /// No answer at all.
+    /// No response at all.
     Crash,
 }
 
 impl Answer {
-    /// A 4xx: nothing is written by this call, and nothing will be.
+    /// A 4xx: this call has written nothing and will write nothing.
     pub(crate) fn is_refusal(self) -> bool {
         !matches!(self, Self::Success | Self::ServerException | Self::Crash)
     }
 
-    /// Section 4's table: what items read one by one cannot prove.
+    /// Section 4: items that are read one by one cannot prove these.
     pub(crate) fn must_be_confirmed(self) -> bool {
         matches!(
             self,
@@ -47,7 +47,7 @@ impl Answer {
     }
 }
 
-/// A set of answers.
+/// A set of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Answers(u16);
 
@@ -65,15 +65,15 @@ impl Answers {
     }
 }
 
-/// What a read has told of an item.
+/// What reads have shown of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Seen<T> {
-    /// It was not read yet.
+    /// Not read yet.
     #[default]
     Unread,
-    /// It is not there.
+    /// It did not exist.
     Absent,
-    /// It is this.
+    /// It existed.
     There(T),
 }
 
@@ -103,17 +103,16 @@ pub struct Snapshot {
     pub(crate) tag: Seen<TagItem>,
     /// The image's tag count.
     pub(crate) image: Seen<u8>,
-    /// Children that were looked for.
+    /// Children that were read.
     pub(crate) looked_for: Digests,
-    /// Those of them that are not there.
+    /// Those of them that do not exist.
     pub(crate) missing: Digests,
 }
 
-/// What is to be done next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decision {
     Refuse(Answer),
-    /// The name has another life than the one whose items were read.
+    /// The repository is another incarnation than the one whose items were read.
     Stale(Meta),
     Commit(Meta),
 }
@@ -140,7 +139,7 @@ pub(crate) fn decide(
             return Decision::Refuse(Answer::ImageTagAlreadyExists);
         }
     }
-    let refusal = match image {
+    let rejection = match image {
         Some(_) if push.tag.is_none() => Some(Answer::ImageAlreadyExists),
         Some(tag_count) => (tag_count >= limits.tags).then_some(Answer::TooManyTags),
         None if !seen.missing.is_empty() => Some(Answer::ReferencedImagesNotFound),
@@ -150,10 +149,10 @@ pub(crate) fn decide(
         }
         None => None,
     };
-    refusal.map_or(Decision::Commit(meta), Decision::Refuse)
+    rejection.map_or(Decision::Commit(meta), Decision::Refuse)
 }
 
-/// The one right answer if the call happened now, all of it: the behaviour's outcome table.
+/// The only correct result if the whole call happened now: docs/SEMANTICS.md's table.
 pub(crate) fn specification(push: PushSpec, limits: &Limits, store: &Store) -> Answer {
     let Some(meta) = store.meta() else { return Answer::RepositoryNotFound };
     let named = push.tag.and_then(|tag| store.tag(meta.repo_id, tag)).map(|tag| tag.digest);

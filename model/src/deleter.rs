@@ -1,13 +1,13 @@
-//! Deleting an image, as section 7.2 asks it of whoever does.
+//! Deleting an image, by the rules of section 7.2.
 
 use crate::Protocol;
 use crate::mutants::Mutant;
 use crate::state::State;
 use crate::store::{Digest, Digests, Image, Key, Meta, RepoId, Store, Tag};
 
-/// Where a deletion by digest stands.
+/// How far a deletion by digest has come.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "what each read has given")]
+#[expect(missing_docs, reason = "the results of its reads so far")]
 pub enum Deleter {
     Idle,
     HasMeta(Meta),
@@ -29,7 +29,7 @@ impl Deleter {
             }
             Self::HasTags(meta, tags) => {
                 let visible = state.visible();
-                // Counted indexes are its refCount's matter; big ones are read, each.
+                // refCount covers the small indexes. Each big one is read.
                 let needs = |index: Digest| {
                     visible.image(meta.repo_id, index).is_none_or(|i| i.children.contains(digest))
                 };
@@ -79,7 +79,7 @@ pub(crate) fn tags_of(digest: Digest, repo_id: RepoId, store: &Store) -> Vec<Tag
     store.tags(repo_id).filter(|(_, item)| item.digest == digest).map(|(tag, _)| tag).collect()
 }
 
-/// Section 7.2's transaction, its conditions aside.
+/// Section 7.2's transaction, without its conditions.
 pub(crate) fn delete_image(
     repo_id: RepoId,
     digest: Digest,

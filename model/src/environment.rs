@@ -1,5 +1,5 @@
-//! Everybody else who writes (sections 6 and 7): settings, deletions, the purge, re-creation and
-//! the sweeper.
+//! The other writers (sections 6 and 7): settings, deletions, the purge, re-creation and the
+//! sweeper.
 
 use crate::Protocol;
 use crate::deleter::{Deleter, delete_image, tags_of};
@@ -7,10 +7,10 @@ use crate::mutants::Mutant;
 use crate::state::{Actor, State};
 use crate::store::{BodyKey, Digest, Digests, Item, Key, Meta, RepoId, Rev, Store, Tag};
 
-/// An actor beside the pushes.
+/// An actor that runs concurrently with the pushes.
 #[derive(Debug, Clone)]
 pub enum Other {
-    /// These, in this order; one that is refused changes nothing.
+    /// These operations, in this order. One that is rejected changes nothing.
     Script(&'static [Operation]),
     /// Deletes this image as section 7.2 says: reads first, then one transaction.
     Deleter(Digest),
@@ -25,9 +25,9 @@ pub enum Operation {
     SetImmutable(bool),
     /// Deletes the repository, if it is empty.
     Delete,
-    /// Deletes the repository, whatever is in it.
+    /// Deletes the repository with its images.
     ForceDelete,
-    /// Removes what earlier lives have left.
+    /// Removes the items of earlier incarnations.
     Purge,
     /// Creates the repository, if there is none.
     Create {
@@ -40,9 +40,9 @@ pub enum Operation {
     DeleteImage(Digest),
 }
 
-/// Where a sweep stands.
+/// How far a sweep has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "what each read has given")]
+#[expect(missing_docs, reason = "the results of its reads so far")]
 pub enum Sweeper {
     Idle,
     HasListed(BodyKey),
@@ -50,7 +50,7 @@ pub enum Sweeper {
     Done,
 }
 
-/// A step of one of them.
+/// A step of another actor than a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OtherStep {
     /// The script's next operation.
@@ -59,7 +59,7 @@ pub enum OtherStep {
     GoOn,
     /// The sweeper lists and picks this body.
     Pick(BodyKey),
-    /// The sweeper finds nothing to do.
+    /// The sweeper does nothing.
     Rest,
 }
 
@@ -112,7 +112,7 @@ impl Operation {
 }
 
 impl Actor {
-    /// What another actor than a push can do now.
+    /// The steps that another actor than a push can take now.
     pub(crate) fn other_steps(
         &self,
         other: &Other,
@@ -164,7 +164,7 @@ impl Actor {
 }
 
 impl Sweeper {
-    /// Reads the row that the body's key names, then deletes what it does not name.
+    /// Reads the row that the body's key names, then deletes the body unless the row names it.
     fn go_on(self, protocol: &Protocol, state: &mut State) -> Self {
         match self {
             Self::HasListed(body) => {
@@ -183,7 +183,7 @@ impl Sweeper {
 }
 
 impl Meta {
-    /// A repository that was just created.
+    /// META of a repository that was just created.
     pub(crate) fn new(repo_id: RepoId, immutable: bool) -> Self {
         Self {
             repo_id,

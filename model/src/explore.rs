@@ -1,4 +1,4 @@
-//! The protocol as `stateright` sees it, and one exhaustive run of it.
+//! The protocol as a model of `stateright`.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -174,7 +174,7 @@ impl Protocol {
     }
 }
 
-/// As a line of a trace: `push 0: Read(Meta)`.
+/// The action as a line of a trace: `push 0: Read(Meta)`.
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let torn = match self {

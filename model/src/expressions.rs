@@ -1,11 +1,11 @@
-//! The terms of condition and update expressions: their text, and what they do.
+//! The terms of condition and update expressions: their text and their meaning.
 
 use crate::store::{Digest, Item, Rev, TagItem};
 
 /// One term of a condition expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Condition {
-    /// The repository is there, in the same life, with the settings that were read.
+    /// The repository exists, in the same incarnation and with the settings that were read.
     SameRev,
     /// One image more is allowed.
     BelowImageLimit,
@@ -13,13 +13,13 @@ pub enum Condition {
     SameDelEpoch,
     /// One big index more is allowed.
     BelowBigIndexLimit,
-    /// There is no such item.
+    /// The item does not exist.
     Absent,
-    /// There is such an item.
+    /// The item exists.
     Present,
     /// One tag more is allowed.
     BelowTagLimit,
-    /// The tag is still as the push that was seen made it.
+    /// The tag was not written since it was read.
     SamePutId,
 }
 
@@ -64,8 +64,8 @@ impl Condition {
         }
     }
 
-    /// Whether it holds of an item. As in `DynamoDB`, a comparison with an attribute that is not
-    /// there is false, not an error.
+    /// Whether it holds for an item. As in `DynamoDB`, a comparison with a missing attribute is
+    /// false, not an error.
     pub(crate) fn holds(self, item: Option<Item>, values: &Values) -> bool {
         let meta = item.and_then(Item::meta);
         match self {
@@ -99,8 +99,8 @@ impl Update {
         }
     }
 
-    /// Makes the assignment. Arithmetic on an attribute that is not there, so on an item that is
-    /// not there, is `None`: `DynamoDB` answers with `ValidationError`.
+    /// Makes the assignment. `None` for arithmetic on a missing attribute, and so on a missing
+    /// item: `DynamoDB` returns `ValidationError`.
     pub(crate) fn apply(self, item: Option<Item>, values: &Values) -> Option<Item> {
         match item? {
             Item::Meta(mut meta) => {
@@ -114,7 +114,7 @@ impl Update {
             Item::Image(mut image) => {
                 match self {
                     Self::CountTag => image.tag_count += 1,
-                    // Below nothing, and wrong: a mutant can get there.
+                    // A mutant can count below zero. The invariants find the wrong count.
                     Self::UncountTag => image.tag_count = image.tag_count.wrapping_sub(1),
                     Self::CountReference => image.ref_count += 1,
                     _ => return None,

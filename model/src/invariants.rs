@@ -1,4 +1,4 @@
-//! What must hold (section 8): of every instant, and of every step.
+//! What must hold (section 8): at every instant, and for every step.
 
 use stateright::Property;
 
@@ -7,7 +7,7 @@ use crate::decision::Answer;
 use crate::state::{Fault, State};
 use crate::store::{Image, Key, Meta};
 
-/// Every promise, with what it says of an instant.
+/// Every promise of the protocol.
 pub(crate) fn all() -> Vec<Property<Protocol>> {
     vec![
         Property::always("a tag's image exists", |_, state: &State| {
@@ -66,20 +66,21 @@ pub(crate) fn all() -> Vec<Property<Protocol>> {
         Property::always("success is one commit", |_, state: &State| {
             state.fault != Some(Fault::SuccessWithoutOneCommit)
         }),
-        Property::always("nothing is written by a push that is refused", |_, state: &State| {
+        Property::always("a rejected push writes nothing", |_, state: &State| {
             !matches!(state.fault, Some(Fault::RefusalOfACommit(_) | Fault::CommitAfter(_)))
         }),
-        Property::always("a refusal was right at an instant of its call", |_, state: &State| {
-            !matches!(state.fault, Some(Fault::NeverRight(_)))
-        }),
+        Property::always(
+            "a rejection was correct at an instant of its call",
+            |_, state: &State| !matches!(state.fault, Some(Fault::NeverRight(_))),
+        ),
         Property::always("no transaction is invalid", |_, state: &State| {
             state.fault != Some(Fault::InvalidTransaction)
         }),
     ]
 }
 
-/// The protocol's own bookkeeping. A mutant that breaks this alone would not be noticed by anyone,
-/// and does not count as caught.
+/// The protocol's own bookkeeping. A mutant that breaks only this has no effect on clients, and
+/// does not count as caught.
 pub(crate) fn bookkeeping() -> [Property<Protocol>; 2] {
     let ref_count = Property::always("refCount is exact", |_, state: &State| {
         of_repository(state, |state, meta| {
@@ -99,10 +100,9 @@ pub(crate) fn bookkeeping() -> [Property<Protocol>; 2] {
     [ref_count, big_indexes]
 }
 
-/// Whether a state shows something.
 pub(crate) type Is = fn(&Protocol, &State) -> bool;
 
-/// What scenarios must be able to reach, or they would show little: each answer, and its name.
+/// The results that the scenarios must reach, because they would otherwise show little.
 pub(crate) const REACHABLE: [(Answer, &str, Is); 9] = [
     (Answer::Success, "Success", |_, state| answers(state, Answer::Success)),
     (Answer::RepositoryNotFound, "RepositoryNotFound", |_, state: &State| {
@@ -133,7 +133,7 @@ fn answers(state: &State, answer: Answer) -> bool {
     state.pushes().any(|(_, push)| push.answer == Some(answer))
 }
 
-/// Nothing is promised of a repository that is deleted: its purge may be under way.
+/// Nothing is promised for a deleted repository, because its purge may be under way.
 fn of_repository(state: &State, holds: impl Fn(&State, Meta) -> bool) -> bool {
     state.store.meta().is_none_or(|meta| holds(state, meta))
 }

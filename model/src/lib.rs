@@ -1,46 +1,45 @@
-//! The commit of a push, as a model that is explored exhaustively: `docs/PROTOCOL.md`, whose sections
-//! are named here.
+//! The commit of a push, as a model that is explored exhaustively. The sections that are named here
+//! are those of `docs/PROTOCOL.md`.
 //!
 //! `PutImage` stores an image, moves a tag and keeps four counts with one conditional transaction
-//! and no lock. That this is right under every interleaving, crash, lost answer and late copy is
-//! not something that tests of the function can show; it is shown here, by looking at every state
-//! that small scenarios can reach.
+//! and no lock. Tests of the function cannot show that this is correct under every interleaving,
+//! crash, lost response and late copy. The model shows it, by visiting every state that small
+//! scenarios can reach.
 //!
 //! # What is modelled
 //!
-//! * The table's items, and S3's spilled bodies ([`store`]); a transaction as one step, or as one
-//!   that plain reads see item by item until it is acknowledged.
-//! * The call: what it reads and when, what it decides, what it confirms, what it sends, what it
-//!   makes of the answer ([`push`], [`decision`], [`commit`]).
-//! * The conditions and updates of the transaction ([`rows`], [`expressions`]), under the very text that the
-//!   function sends; `tests/model_agrees.rs` compares the two.
-//! * An adversary: any interleaving; a crash at any step; lost answers, of a transaction that was
-//!   applied or not; copies of requests that arrive later; settings that change, tags, images and
-//!   the repository being deleted, purged and created again, and a sweeper of bodies
-//!   ([`environment`]).
-//! * The invariants ([`invariants`]): of every instant, and of every step. A push may be applied
-//!   only where the specification, a function of the whole table at one instant, says so, and a
-//!   refusal must have been its answer at an instant of the call. Together: a repository is
-//!   linearizable as one object.
+//! * The table's items, and S3's spilled bodies ([`store`]). A transaction is one step, or becomes
+//!   visible to plain reads item by item until it is acknowledged.
+//! * The call: what it reads and when, what it decides, confirms and sends, and what it does after
+//!   the response ([`push`], [`decision`], [`commit`]).
+//! * The conditions and updates of the transaction ([`rows`], [`expressions`]), under the exact
+//!   text that the function sends; `tests/model_agrees.rs` compares the two.
+//! * An adversary: any interleaving; a crash at any step; lost responses to a transaction that was
+//!   applied or not; copies of requests that arrive later; changes of settings; deletions of tags,
+//!   images and the repository; purge and re-creation; a sweeper of bodies ([`environment`]).
+//! * The invariants ([`invariants`]), for every instant and for every step. A push may be applied
+//!   only if the specification, a function of the whole table at one instant, applies it, and a
+//!   rejection must have been the specification's result at an instant of the call. A repository is
+//!   therefore linearizable as one object.
 //! * Mutants ([`mutants`]): the protocol without one condition, update or rule. Each must break an
-//!   invariant, or be named with the reason why it is equivalent.
+//!   invariant, or be listed with the reason why it is equivalent.
 //!
-//! # What is not
+//! # What is not modelled
 //!
-//! Layers, keys, policies and filters (they decide, but no race is about them); a repository that
-//! is not `ACTIVE` other than by not being there; `TransactionConflict` and throttles, which repeat
-//! a step that the model repeats anyway; time, so whether anything ever comes to an end; more than
-//! three pushes at once; the guards of the protocol's section 8 (the service has one META item).
-//! Numbers are small: two tags per image, one or two children, two or three attempts instead of
-//! 24. A big index has two children too, each read by a transaction of its own, and its
-//! confirmation sees one.
+//! Layers, keys, policies and filters (results depend on them, but no race does); a status other
+//! than `ACTIVE`; `TransactionConflict` and throttling, which repeat a step that the model repeats
+//! anyway; time, and so whether a call ever ends; more than three concurrent pushes; the copies of
+//! META in the protocol's section 8 (the service has one). Numbers are small: two tags per image,
+//! one or two children, two or three attempts instead of 24. A big index also has two children,
+//! each read by a transaction of its own, and its confirmation reads one.
 //!
 //! # The checker
 //!
-//! [`stateright`]: breadth-first over a hash set. It is MIT-licensed and brings `tiny_http` for an
-//! explorer in the browser that is not used here; no asynchronous web stack. It keeps 64-bit
-//! fingerprints, not states: among the 775,000 of the largest scenario, that two share one and
-//! hide what follows has a probability of about one in sixty million.
+//! [`stateright`] searches breadth-first with a hash set. It is MIT-licensed and depends on
+//! `tiny_http`, for an explorer in the browser that is not used here, but on no asynchronous web
+//! stack. It keeps 64-bit fingerprints instead of states: among the 775,000 states of the largest
+//! scenario, the probability that two have the same fingerprint, which would hide what follows, is
+//! about one in sixty million.
 
 pub mod call;
 pub mod commit;
@@ -68,7 +67,7 @@ use scenario::Scenario;
 /// What is explored: a scenario, and the protocol or a mutant of it.
 #[derive(Debug, Clone)]
 pub struct Protocol {
-    /// Who acts, on what.
+    /// The actors and the repository that they start from.
     pub scenario: Scenario,
     /// What the protocol lacks.
     pub mutant: Option<Mutant>,

@@ -1,4 +1,4 @@
-//! Explores everything, and prints the tables that `docs/PROOF.md` quotes.
+//! Explores all scenarios and mutants, and prints the tables that `docs/PROOF.md` quotes.
 
 use std::io::{self, Write};
 use std::time::Instant;
@@ -15,7 +15,7 @@ fn main() -> io::Result<()> {
     let torn = scenarios::all().into_iter().map(Scenario::item_by_item).collect();
     print_scenarios(&mut out, "The protocol", scenarios::all())?;
     print_scenarios(&mut out, "Two losses and two late copies", lossy)?;
-    print_scenarios(&mut out, "Transactions that are seen item by item", torn)?;
+    print_scenarios(&mut out, "Transactions that become visible item by item", torn)?;
     writeln!(out, "\nMutants")?;
     mutants::all().into_iter().try_for_each(|mutant| print_mutant(&mut out, mutant))
 }
@@ -30,7 +30,7 @@ fn print_scenarios(out: &mut impl Write, title: &str, scenarios: Vec<Scenario>) 
         transitions += report.transitions;
         writeln!(out, "  {name:46} {:9} {:10}", report.states, report.transitions)?;
         for (invariant, trace) in report.violations {
-            write!(out, "    NOT: {invariant}\n{}", trace_of(&trace))?;
+            write!(out, "    VIOLATED: {invariant}\n{}", trace_of(&trace))?;
         }
     }
     writeln!(out, "  {:46} {states:9} {transitions:10}  {:.1?}", "total", began.elapsed())
@@ -38,9 +38,9 @@ fn print_scenarios(out: &mut impl Write, title: &str, scenarios: Vec<Scenario>) 
 
 fn print_mutant(out: &mut impl Write, mutant: Mutant) -> io::Result<()> {
     let Some(Catch { scenario, invariant, trace }) = mutant.caught() else {
-        let reason = mutant.is_equivalent_because().unwrap_or("AND NOBODY KNOWS WHY");
-        return writeln!(out, "  {mutant:?} survives: {reason}");
+        let reason = mutant.is_equivalent_because().unwrap_or("FOR NO KNOWN REASON");
+        return writeln!(out, "  {mutant:?} changes nothing: {reason}");
     };
-    writeln!(out, "  {mutant:?}: not \"{invariant}\" in {scenario}")?;
+    writeln!(out, "  {mutant:?} breaks \"{invariant}\" in {scenario}")?;
     write!(out, "{}", trace_of(&trace))
 }

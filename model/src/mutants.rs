@@ -1,4 +1,4 @@
-//! The protocol without one of its conditions, updates or rules: what each of them is for.
+//! The protocol without one of its conditions, updates or rules, to show what each of them is for.
 
 use crate::decision::Answer;
 use crate::explore::Action;
@@ -16,7 +16,7 @@ pub enum Mutant {
     DropUpdate(&'static str, Update),
     /// Section 1: `rev` is a counter, which repeats after a delete and re-create.
     RevIsACounter,
-    /// Section 3: row 4' asks for the digest that was seen instead of the push.
+    /// Section 3: row 4' compares the digest that was read instead of the push.
     TagMovesIfSameDigest,
     /// Section 3: rows 5 and 6 on one item are not merged.
     TwoActionsOnAChild,
@@ -26,23 +26,23 @@ pub enum Mutant {
     ReadChildrenInTheBatch,
     /// Section 2: a big index's children are read by plain reads.
     ReadChildrenPlainly,
-    /// Section 4: this answer is given straight from trip 1.
+    /// Section 4: this result is returned directly after trip 1.
     AnswerUnconfirmed(Answer),
-    /// Beyond section 4: a limit is answered for a big index whose children the snapshot lacks.
+    /// Section 4: a limit is returned for a big index whose children the snapshot does not contain.
     TrustChildrenThatTheSnapshotLacks,
-    /// Section 4: a 4xx is read off the cancellation reasons.
+    /// Section 4: a 4xx is returned from the cancellation reasons.
     AnswerFromACancellation,
     /// Section 5: `DynamoDB` does not know a repeated token.
     NoToken,
-    /// Section 5: after an unknown outcome, start again instead of replaying.
+    /// Section 5: after an unknown outcome, the call starts again instead of repeating the request.
     RetryBlindly,
-    /// Section 5: after an unknown outcome, look whether the own write is there.
+    /// Section 5: after an unknown outcome, the call reads whether its own write is there.
     DecideByReading,
-    /// Section 5: start again after a cancelled replay.
+    /// Section 5: the call starts again after a cancelled repetition.
     StartAgainAfterUnknown,
     /// Section 6: the body is not acknowledged when the transaction is sent.
     CommitBeforeTheBody,
-    /// Section 2: attempts use one body although the repository's life has changed.
+    /// Section 2: attempts use one body although the repository was created again.
     KeepTheBodyOfAnotherLife,
     /// Section 6: `PutImage` deletes its body after a failure.
     DeleteTheBodyAfterAFailure,
@@ -64,7 +64,7 @@ pub enum Mutant {
     DeleterIgnoresRefCount,
 }
 
-/// All of them: each condition and update of [`ROWS`] in turn, then the rules.
+/// All mutants: each condition and update of [`ROWS`] in turn, then the rules.
 #[must_use]
 pub fn all() -> Vec<Mutant> {
     let conditions = ROWS.iter().flat_map(|row| {
@@ -107,26 +107,26 @@ const RULES: [Mutant; 28] = [
     Mutant::DeleterIgnoresRefCount,
 ];
 
-/// How a mutant was found out.
+/// How a mutant was caught.
 #[derive(Debug)]
 pub struct Catch {
-    /// Where.
+    /// The scenario's name.
     pub scenario: &'static str,
-    /// What does not hold.
+    /// The invariant that does not hold.
     pub invariant: &'static str,
     /// The steps that lead there.
     pub trace: Vec<Action>,
 }
 
 impl Mutant {
-    /// Looks in every scenario: at whole transactions first, then item by item.
+    /// Explores every scenario: with whole transactions first, then item by item.
     #[must_use]
     pub fn caught(self) -> Option<Catch> {
         let torn = scenarios::all().into_iter().map(Scenario::item_by_item);
         self.caught_in(scenarios::all()).or_else(|| self.caught_in(torn))
     }
 
-    /// Looks in these scenarios.
+    /// Explores these scenarios until the mutant is caught.
     #[must_use]
     pub fn caught_in(self, scenarios: impl IntoIterator<Item = Scenario>) -> Option<Catch> {
         scenarios.into_iter().find_map(|scenario| {
@@ -137,21 +137,21 @@ impl Mutant {
         })
     }
 
-    /// Why nothing can go wrong without it, for those that no scenario tells from the protocol.
+    /// Why the mutant breaks nothing, for those that no scenario can distinguish from the protocol.
     #[must_use]
     pub fn is_equivalent_because(self) -> Option<&'static str> {
         match self {
             Self::DropCondition("2'", Condition::Present) => Some(
-                "tagCount < :tagLimit is false of an item that is not there; it says what is meant",
+                "tagCount < :tagLimit is false for a missing item; the condition states the intent",
             ),
             Self::DropCondition("3", Condition::Absent) => {
-                Some("a manifest is there only beside its image, and row 2 fails then")
+                Some("a manifest exists only together with its image, and row 2 fails then")
             }
             Self::DropCondition("5" | "5+6", Condition::Present) => {
-                Some("the tag is as it was seen (row 4'), so its image exists")
+                Some("the tag is as it was read (row 4'), so its image exists")
             }
             Self::TagMovesIfSameDigest => {
-                Some("which push made the tag name the digest does not matter to what is written")
+                Some("what is written does not depend on which push wrote the tag's digest")
             }
             _ => None,
         }

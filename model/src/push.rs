@@ -18,11 +18,11 @@ pub struct PushSpec {
     pub(crate) is_big_index: bool,
     /// Its body does not fit an item.
     pub(crate) is_spilled: bool,
-    /// The process remembers the repository's id, that of the first life.
+    /// The process remembers the repository's id, that of the first incarnation.
     pub(crate) is_warm: bool,
 }
 
-/// A call on its way.
+/// A call in progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Push {
     pub(crate) stage: Stage,
@@ -30,8 +30,8 @@ pub struct Push {
     pub(crate) repo_id: Option<RepoId>,
     pub(crate) seen: Snapshot,
     pub(crate) body_key: Option<BodyKey>,
-    /// What the specification has had for it since it began. The protocol does not know this; the
-    /// invariants do.
+    /// The specification's results for the call at every instant since it began. Only the
+    /// invariants use this.
     pub(crate) right: Answers,
     pub(crate) answer: Option<Answer>,
 }
@@ -45,7 +45,7 @@ pub enum Stage {
     Read,
     /// Trip 1: a big index's children.
     ReadChildren,
-    /// See all again at one instant.
+    /// Read everything again at one instant.
     Confirm,
     /// Spill the body.
     PutBody,
@@ -55,7 +55,7 @@ pub enum Stage {
     Replay,
     /// A mutant's: delete the body after a failure.
     DeleteBody,
-    /// Answered, or dead.
+    /// Ended with a response, or crashed.
     Done,
 }
 
@@ -73,7 +73,7 @@ pub struct LateCopy {
     pub(crate) sent: Sent,
 }
 
-/// One thing that a call does, or that happens to it.
+/// A step that a call takes, or an event that happens to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PushStep {
     /// The repository's id is not remembered: read META.
@@ -82,21 +82,21 @@ pub enum PushStep {
     Read(Slot),
     /// One `TransactGetItems` of a big index's children.
     ReadChild(Digest),
-    /// One `TransactGetItems` of all that decides.
+    /// One `TransactGetItems` of everything that the decision depends on.
     Confirm,
     /// The PUT is acknowledged.
     PutBody,
-    /// The transaction is answered.
+    /// The transaction's response arrives.
     Commit,
-    /// The transaction is applied, the answer lost.
+    /// The transaction is applied, and its response is lost.
     CommitUnheard,
-    /// The transaction does not arrive (or is cancelled and the answer lost).
+    /// The transaction does not arrive, or is cancelled and its response is lost.
     LoseRequest,
     /// The transaction times out, and will arrive later.
     DelayRequest,
-    /// The repeated transaction is answered.
+    /// The repeated transaction's response arrives.
     Replay,
-    /// The repeated transaction is applied, the answer lost.
+    /// The repeated transaction is applied, and its response is lost.
     ReplayUnheard,
     /// The repeated transaction times out, and will arrive later.
     DelayReplay,
@@ -119,7 +119,7 @@ pub enum Slot {
 }
 
 impl PushSpec {
-    /// The call before it begins.
+    /// The call, before it begins.
     pub(crate) fn start(self) -> Push {
         Push {
             stage: Stage::Idle,
@@ -150,7 +150,7 @@ impl Push {
         !matches!(self.stage, Stage::Idle | Stage::Done)
     }
 
-    /// What can happen to the call now.
+    /// The steps that are possible now.
     pub(crate) fn steps(&self, index: usize, protocol: &Protocol, state: &State) -> Vec<PushStep> {
         let Some(&spec) = protocol.scenario.pushes.get(index) else { return Vec::new() };
         let mut steps = Vec::new();
@@ -199,7 +199,7 @@ impl Push {
         Token { push: index, attempt: self.attempt }
     }
 
-    /// What the attempt's transaction is made of, frozen.
+    /// What the attempt's transaction is built from.
     pub(crate) fn sent(&self) -> Option<Sent> {
         Some(Sent { repo_id: self.repo_id?, seen: self.seen, body_key: self.body_key })
     }

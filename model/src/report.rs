@@ -1,4 +1,4 @@
-//! One exhaustive run, and what it has found.
+//! One exhaustive run and its result.
 
 use stateright::{Checker as _, HasDiscoveries, Model as _};
 
@@ -8,16 +8,16 @@ use crate::explore::Action;
 use crate::invariants;
 use crate::state::State;
 
-/// What one exploration has found.
+/// The result of one exploration.
 #[derive(Debug)]
 pub struct Report {
     /// Different states.
     pub states: usize,
     /// Steps between them.
     pub transitions: usize,
-    /// Invariants that do not hold, each with the steps that lead there.
+    /// Invariants that do not hold, each with the steps that break it.
     pub violations: Vec<(&'static str, Vec<Action>)>,
-    /// Answers that pushes can get.
+    /// Results that pushes reached.
     pub answers: Vec<Answer>,
 }
 
@@ -29,7 +29,7 @@ pub fn trace_of(steps: &[Action]) -> String {
 }
 
 impl Protocol {
-    /// Explores every state. With a mutant: until something is wrong.
+    /// Explores every state. With a mutant, stops at the first violation.
     #[must_use]
     pub fn explore(self) -> Report {
         let stop =
@@ -72,7 +72,7 @@ impl Protocol {
         trace
     }
 
-    /// Where these steps lead, if each can be taken.
+    /// The state after these steps, if each can be taken.
     fn follow(&self, trace: &[Action]) -> Option<State> {
         let mut state = self.init_states().pop()?;
         for &action in trace {

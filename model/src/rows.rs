@@ -1,23 +1,23 @@
-//! The transaction's rows (section 3), once: the conditions and updates that the model executes
-//! are the ones whose text the function sends.
+//! The transaction's rows (section 3). The model executes the same conditions and updates whose
+//! text the function sends.
 //!
 //! `tests/model_agrees.rs` of the function's package compares [`ROWS`] with what real pushes send,
-//! both ways.
+//! in both directions.
 
 use crate::expressions::{Condition, Update};
 
 /// One action of a transaction.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Row {
-    /// Its name in section 3; `5+6` is a row 5 that is a row 6 too.
+    /// Its name in section 3; `5+6` is a row 5 that is also a row 6.
     pub name: &'static str,
-    /// What `DynamoDB` is asked to do.
+    /// What `DynamoDB` does with the item.
     pub operation: Operation,
-    /// To which item.
+    /// The item's kind.
     pub item: ItemKind,
-    /// If all of these hold.
+    /// The conditions, all of which must hold.
     pub conditions: &'static [Condition],
-    /// What becomes of an item that is updated.
+    /// The assignments of an `Update`.
     pub updates: &'static [Update],
     /// When the row is part of a transaction.
     pub present: &'static str,
@@ -61,7 +61,7 @@ pub(crate) static COUNT_IMAGE: Row = Row {
     item: ItemKind::Meta,
     conditions: &[Condition::SameRev, Condition::BelowImageLimit],
     updates: &[Update::CountImage],
-    present: "the image is new, and no index of more than 90 children",
+    present: "the image is new, and not an index of more than 90 children",
 };
 pub(crate) static COUNT_BIG_INDEX: Row = Row {
     name: "1+7",
@@ -130,7 +130,7 @@ pub(crate) static UNCOUNT_TAG: Row = Row {
     item: ItemKind::Image,
     conditions: &[Condition::Present],
     updates: &[Update::UncountTag],
-    present: "the tag moves from an image that is no child",
+    present: "the tag moves from an image that is not a child",
 };
 pub(crate) static UNCOUNT_TAG_OF_CHILD: Row = Row {
     name: "5+6",

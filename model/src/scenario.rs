@@ -1,4 +1,4 @@
-//! A few actors on a small repository, and how one is written down.
+//! A few actors on a small repository, and functions to build them.
 
 use crate::environment::Other;
 use crate::push::PushSpec;
@@ -8,7 +8,7 @@ use crate::store::{Digest, Digests, Image, Item, Key, Meta, PutId, RepoId, Store
 /// A few actors on a small repository.
 #[derive(Debug, Clone)]
 pub struct Scenario {
-    /// What it is called in tables and tests.
+    /// Its name in tables and tests.
     pub name: &'static str,
     /// Whether its transactions become visible item by item.
     pub is_item_by_item: bool,
@@ -22,7 +22,7 @@ pub struct Scenario {
     pub(crate) adversary: Adversary,
 }
 
-/// An image that is there from the beginning.
+/// An image that exists at the beginning.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Held {
     pub(crate) digest: Digest,
@@ -104,7 +104,7 @@ impl Scenario {
         self
     }
 
-    /// The same, with transactions that plain reads see item by item.
+    /// The same, with transactions that become visible to plain reads item by item.
     #[must_use]
     pub fn item_by_item(mut self) -> Self {
         self.is_item_by_item = true;
@@ -120,11 +120,11 @@ impl Scenario {
         self
     }
 
-    /// The table as the scenario finds it.
+    /// The table at the beginning.
     pub(crate) fn store(&self) -> Store {
-        let life = RepoId(1);
+        let repo_id = RepoId(1);
         let mut store = Store::default();
-        let mut meta = Meta::new(life, self.is_immutable);
+        let mut meta = Meta::new(repo_id, self.is_immutable);
         for held in &self.images {
             let tags = self.tags.iter().filter(|(_, digest)| *digest == held.digest).count();
             let counted =
@@ -137,8 +137,8 @@ impl Scenario {
                 children: held.children,
                 is_big_index: held.is_big_index,
             };
-            store.put(Key::Image(life, held.digest), Item::Image(image));
-            store.put(Key::Manifest(life, held.digest), Item::Manifest);
+            store.put(Key::Image(repo_id, held.digest), Item::Image(image));
+            store.put(Key::Manifest(repo_id, held.digest), Item::Manifest);
             meta.image_count += 1;
             if held.is_big_index {
                 meta.big_indexes = meta.big_indexes.with(held.digest);
@@ -146,7 +146,7 @@ impl Scenario {
         }
         for &(tag, digest) in self.tags {
             let item = TagItem { digest, put_id: PutId::BEFORE };
-            store.put(Key::Tag(life, tag), Item::Tag(item));
+            store.put(Key::Tag(repo_id, tag), Item::Tag(item));
         }
         store.put(Key::Meta, Item::Meta(meta));
         store

@@ -1,4 +1,4 @@
-//! Who meets whom.
+//! The scenarios: which pushes and other writers run concurrently.
 
 use crate::environment::Operation::{
     self, Create, Delete, DeleteImage, DeleteTag, ForceDelete, Purge, SetImmutable,
@@ -11,7 +11,7 @@ use crate::store::Tag::{self, M, V, W, X, Y, Z};
 
 const V_IS_A: &[(Tag, Digest)] = &[(V, A)];
 
-/// All of them.
+/// All scenarios.
 #[must_use]
 pub fn all() -> Vec<Scenario> {
     let mut all = races().to_vec();
@@ -22,7 +22,7 @@ pub fn all() -> Vec<Scenario> {
     all
 }
 
-/// Pushes among themselves.
+/// Races of pushes only.
 fn races() -> [Scenario; 9] {
     [
         scenario(
@@ -65,7 +65,7 @@ fn races() -> [Scenario; 9] {
     ]
 }
 
-/// Settings that change under pushes.
+/// Settings that change during pushes.
 fn settings() -> [Scenario; 9] {
     let move_v = || [tagged(B, V), tagged(C, V)];
     [
@@ -128,7 +128,7 @@ fn settings() -> [Scenario; 9] {
     ]
 }
 
-/// Images, tags and repositories that go away.
+/// Deletions of images, tags and repositories.
 fn deletions() -> [Scenario; 11] {
     let ab = [A, B].as_slice();
     [
@@ -243,8 +243,8 @@ fn losses() -> [Scenario; 7] {
     ]
 }
 
-/// What each condition of a big index is for; indexes that are deleted, and a body whose repository
-/// is replaced.
+/// Scenarios for each condition of a big index, for indexes that are deleted, and for a body whose
+/// repository is created again.
 fn big_indexes() -> [Scenario; 11] {
     const REPLACED: &[Operation] = &[ForceDelete, Purge, Create { is_immutable: false }];
     [

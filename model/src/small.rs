@@ -1,5 +1,5 @@
-//! Every small situation that a push can read, with the model's decision about it: what the function's
-//! own decisions are compared with.
+//! Every small situation that a push can read, with the model's decision. The function's decisions
+//! are compared with these.
 
 use crate::decision::{Answer, Decision, Seen, Snapshot, decide};
 use crate::push::PushSpec;
@@ -25,7 +25,7 @@ pub enum Named {
 /// What one read shows of a repository that exists, and the push that read it.
 #[derive(Debug, Clone, Copy)]
 pub struct Situation {
-    /// What the tag names that is pushed; `None` for a push without a tag.
+    /// What the pushed tag names; `None` for a push without a tag.
     pub tag: Option<Named>,
     /// The tags of the image, if it is stored.
     pub image: Option<u8>,
@@ -42,7 +42,7 @@ pub struct Situation {
 }
 
 impl Situation {
-    /// All of them.
+    /// All situations.
     #[must_use]
     pub fn all() -> Vec<Self> {
         let named = [Named::Nothing, Named::ThisImage, Named::AnotherImage];
@@ -70,7 +70,7 @@ impl Situation {
         all
     }
 
-    /// How the model decides; [`Answer::Success`] where it commits.
+    /// The model's decision; [`Answer::Success`] if it commits.
     #[must_use]
     pub fn decision(&self) -> Answer {
         let repo_id = RepoId(0);

@@ -1,4 +1,5 @@
-//! One instant: the table, the bodies, where every actor stands, and what the adversary has left.
+//! One instant: the table, the bodies, the state of every actor, and what the adversary may still
+//! do.
 
 use std::collections::BTreeSet;
 
@@ -21,24 +22,24 @@ pub struct State {
     /// Transactions that were applied, sorted: `DynamoDB`'s record of tokens.
     pub(crate) commits: Vec<Token>,
     pub(crate) left: Adversary,
-    /// A transaction that not everybody sees yet.
+    /// A transaction that is not yet visible to all reads.
     pub(crate) torn: Option<Torn>,
-    /// What went wrong in the step that led here.
+    /// The promise that the last step broke.
     pub(crate) fault: Option<Fault>,
 }
 
-/// How often the adversary may do what it can do at any time.
+/// How often the adversary may still do each of these, at any time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Adversary {
-    /// Calls that end without an answer, at any step.
+    /// Calls that end without a response, at any step.
     pub(crate) crashes: u8,
-    /// Answers to a transaction that are lost, whether it was applied or not.
+    /// Responses to a transaction that are lost, whether it was applied or not.
     pub(crate) losses: u8,
     /// Lost requests of which a copy arrives later, at any time.
     pub(crate) delays: u8,
 }
 
-/// Whoever acts.
+/// The state of an actor.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Actor {
     /// One call of `PutImage`.
@@ -51,8 +52,8 @@ pub enum Actor {
     Sweeper(Sweeper),
 }
 
-/// A transaction that is applied while plain reads still see some of its items as they were. Its
-/// sender has no answer yet; other transactions on its items meet a conflict.
+/// A transaction that is applied while plain reads still return some of its items as they were. Its
+/// sender has no response yet, and other transactions on its items conflict with it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Torn {
     pub(crate) writer: usize,
@@ -67,29 +68,30 @@ pub struct TornItem {
     pub(crate) is_hidden: bool,
 }
 
-/// A promise broken by a step, as opposed to a state that must not be.
+/// A promise that is broken by a step rather than by a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fault {
-    /// A push was applied where the specification has this answer for it.
+    /// A push was applied where this is the specification's result.
     CommitInsteadOf(Answer),
     /// A push was applied twice.
     CommittedTwice,
-    /// A push was applied after its caller was told that it was refused.
+    /// A push was applied after it was rejected with this.
     CommitAfter(Answer),
-    /// The caller was told of a success that was applied never, or twice.
+    /// A success was returned for a push that was applied never, or twice.
     SuccessWithoutOneCommit,
-    /// The caller was told of a refusal although the push was applied.
+    /// A push was rejected with this although it was applied.
     RefusalOfACommit(Answer),
-    /// The specification had this answer at no instant of the call.
+    /// A push was rejected with this, which was the specification's result at no instant of the
+    /// call.
     NeverRight(Answer),
     /// A tag moved although the settings of that instant forbade it.
     ImmutableTagMoved,
-    /// A transaction that `DynamoDB` refuses as such.
+    /// A transaction that `DynamoDB` rejects as invalid.
     InvalidTransaction,
 }
 
 impl State {
-    /// What a plain read finds.
+    /// What a plain read of `key` returns.
     pub(crate) fn read(&self, key: Key) -> Option<Item> {
         let torn = self.torn.as_ref().and_then(|torn| torn.item(key));
         match torn {
@@ -98,7 +100,7 @@ impl State {
         }
     }
 
-    /// What plain reads find, all of it.
+    /// The table as plain reads see it.
     pub(crate) fn visible(&self) -> Store {
         self.torn.as_ref().map_or_else(
             || self.store.clone(),
@@ -106,13 +108,13 @@ impl State {
         )
     }
 
-    /// Whether a transaction on `key` would meet the torn one.
+    /// Whether a transaction on `key` would conflict with the torn one.
     pub(crate) fn is_contended(&self, key: Key) -> bool {
         self.torn.as_ref().is_some_and(|torn| torn.item(key).is_some())
     }
 
-    /// What the specification has for a push now. While a transaction is torn, both sides of it
-    /// are now.
+    /// The specification's results for a push now. While a transaction is torn, the table before it
+    /// and the table after it both count as now.
     pub(crate) fn right_now(&self, push: usize, protocol: &Protocol) -> Answers {
         let Some(&spec) = protocol.scenario.pushes.get(push) else { return Answers::default() };
         let right = |store: &Store| specification(spec, &protocol.scenario.limits, store);
@@ -161,7 +163,7 @@ impl State {
         self.fault.get_or_insert(fault);
     }
 
-    /// What every step leaves to be looked at, whoever took it.
+    /// What must be done after every step, of whichever actor.
     pub(crate) fn settle(&mut self, before: &State, protocol: &Protocol) {
         if self.store != before.store && moves_an_immutable_tag(&before.store, &self.store) {
             self.blame(Fault::ImmutableTagMoved);
@@ -176,8 +178,8 @@ impl State {
         }
     }
 
-    /// Whether a body may be swept: its call is over, and no request that names it is on its way.
-    /// In the service 24 hours see to both.
+    /// Whether a body may be swept: its call has ended, and no request that names it can still
+    /// arrive. In the service both are true after 24 hours.
     pub(crate) fn is_old(&self, body: BodyKey) -> bool {
         let writer = self.torn.as_ref().map(|torn| torn.writer);
         let is_open = |(index, push): (usize, &Push)| {
@@ -198,7 +200,7 @@ fn moves_an_immutable_tag(before: &Store, after: &Store) -> bool {
 }
 
 impl Torn {
-    /// The step from `before` to `after`, of which nobody sees anything yet.
+    /// The step from `before` to `after`, of which nothing is visible yet.
     pub(crate) fn between(before: &Store, after: &Store, writer: usize) -> Self {
         let item = |key| TornItem { key, before: before.get(key), is_hidden: true };
         Self { writer, items: after.changed_since(before).into_iter().map(item).collect() }

@@ -1,7 +1,7 @@
 //! The table and the bodies in S3, as far as the protocol uses them (its section 1).
 //!
-//! There is one repository name, hence one META item; what belongs to one life of the repository
-//! carries that life's id in its key, as in the table.
+//! There is one repository name, and so one META item. The other items have the id of an
+//! incarnation of the repository in their keys, as in the table.
 
 use std::collections::BTreeMap;
 
@@ -28,27 +28,27 @@ pub enum Tag {
     Z,
 }
 
-/// Names one life of the repository; never reused.
+/// Names one incarnation of the repository; never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RepoId(pub u8);
 
-/// Names the settings of one life. The table keeps a UUID; the model keeps the two numbers apart
-/// so that a mutant can compare the second one alone, as if `rev` were a counter.
+/// Names the settings of one incarnation. The table keeps a UUID. The model keeps two numbers, so
+/// that a mutant can compare only the second one, as if `rev` were a counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rev {
     pub(crate) life: RepoId,
     pub(crate) change: u8,
 }
 
-/// Names a call; [`PutId::BEFORE`] is of none that the scenario has.
+/// Names a call; [`PutId::BEFORE`] is not one of the scenario's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PutId(pub u8);
 
 impl PutId {
-    /// Of what was there when the scenario began.
+    /// Of the items that existed when the scenario began.
     pub const BEFORE: Self = Self(0);
 
-    /// Of the scenario's push of this index.
+    /// Of the scenario's push with this index.
     pub(crate) fn of(push: usize) -> Self {
         Self(u8::try_from(push + 1).unwrap_or(u8::MAX))
     }
@@ -97,7 +97,7 @@ impl Digests {
         self.0.count_ones() as usize
     }
 
-    /// In order: the model's manifest order.
+    /// In manifest order.
     pub(crate) fn iter(self) -> impl Iterator<Item = Digest> {
         Self::ALL.into_iter().filter(move |&digest| self.contains(digest))
     }
@@ -147,7 +147,7 @@ pub enum Key {
 
 /// An item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "each is its key's")]
+#[expect(missing_docs, reason = "each belongs to the key of its name")]
 pub enum Item {
     Meta(Meta),
     Image(Image),
@@ -155,7 +155,7 @@ pub enum Item {
     Tag(TagItem),
 }
 
-/// The table.
+/// The table, item by key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Store(pub(crate) BTreeMap<Key, Item>);
 
@@ -198,7 +198,7 @@ impl Store {
         self.get(Key::Tag(repo_id, tag)).and_then(Item::tag)
     }
 
-    /// The images of one life.
+    /// The images of one incarnation.
     pub(crate) fn images(&self, of: RepoId) -> impl Iterator<Item = (Digest, Image)> {
         self.0.iter().filter_map(move |(&key, &item)| match (key, item) {
             (Key::Image(repo_id, digest), Item::Image(image)) if repo_id == of => {
@@ -208,7 +208,7 @@ impl Store {
         })
     }
 
-    /// The tags of one life.
+    /// The tags of one incarnation.
     pub(crate) fn tags(&self, of: RepoId) -> impl Iterator<Item = (Tag, TagItem)> {
         self.0.iter().filter_map(move |(&key, &item)| match (key, item) {
             (Key::Tag(repo_id, tag), Item::Tag(item)) if repo_id == of => Some((tag, item)),
@@ -227,7 +227,7 @@ impl Store {
 }
 
 impl Key {
-    /// The life that the item belongs to; META belongs to the name.
+    /// The incarnation that the item belongs to; META belongs to the name.
     pub(crate) fn life(self) -> Option<RepoId> {
         match self {
             Self::Meta => None,

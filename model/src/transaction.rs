@@ -6,19 +6,19 @@ use crate::mutants::Mutant;
 use crate::rows::{Operation, Row};
 use crate::store::{Item, Key, Store};
 
-/// What is sent. A replay is the same value, never a new one.
+/// What is sent. A repetition sends the same value, never a new one.
 #[derive(Debug)]
 pub struct Transaction {
     pub(crate) values: Values,
     pub(crate) actions: Vec<Action>,
 }
 
-/// One of its actions.
+/// An action of a transaction.
 #[derive(Debug)]
 pub struct Action {
     pub(crate) row: &'static Row,
     pub(crate) key: Key,
-    /// What a Put puts.
+    /// The item that a `Put` writes.
     pub(crate) item: Option<Item>,
 }
 
@@ -27,7 +27,7 @@ pub struct Action {
 pub(crate) enum Cancelled {
     /// The rows whose conditions do not hold.
     ConditionalCheckFailed(Vec<&'static Row>),
-    /// Two actions on one item, or arithmetic on nothing: a request that should not exist.
+    /// Two actions on one item, or arithmetic on a missing item: a request that should not exist.
     Invalid,
 }
 

@@ -1,4 +1,4 @@
-//! Every state of every scenario, and every mutant. `--nocapture` prints what was looked at.
+//! Explores every state of every scenario, and every mutant. `--nocapture` prints the tables.
 
 #![expect(clippy::print_stdout, reason = "the tables are what --nocapture is for")]
 
@@ -10,7 +10,8 @@ use push_model::report::trace_of;
 use push_model::scenario::Scenario;
 use push_model::{Protocol, scenarios};
 
-/// Explores them all: how many states there are, and which answers. Nothing may be wrong in any.
+/// Explores the scenarios, in which no invariant may break. Returns the number of states, and the
+/// results that pushes reached.
 fn hold(scenarios: Vec<Scenario>) -> (usize, BTreeSet<Answer>) {
     let (mut states, mut answers) = (0, BTreeSet::new());
     for scenario in scenarios {
@@ -31,7 +32,7 @@ fn hold(scenarios: Vec<Scenario>) -> (usize, BTreeSet<Answer>) {
 fn the_protocol_holds_in_every_scenario() {
     assert_eq!(scenarios::all().len(), 47);
     let (states, answers) = hold(scenarios::all());
-    // Far fewer: somebody has made the model small.
+    // With far fewer states the scenarios would show little.
     assert!(states > 250_000);
     let every = [
         Answer::Success,
@@ -44,7 +45,7 @@ fn the_protocol_holds_in_every_scenario() {
         Answer::TooManyTags,
         Answer::ServerException,
     ];
-    assert_eq!(answers, BTreeSet::from(every), "what no scenario reaches, none has checked");
+    assert_eq!(answers, BTreeSet::from(every), "the scenarios must reach every result");
 }
 
 #[test]
@@ -54,7 +55,7 @@ fn it_holds_with_two_losses_and_two_late_copies() {
 }
 
 #[test]
-fn it_holds_where_transactions_are_seen_item_by_item() {
+fn it_holds_when_transactions_become_visible_item_by_item() {
     assert!(hold(scenarios::all().into_iter().map(Scenario::item_by_item).collect()).0 > 2_000_000);
 }
 
@@ -68,7 +69,8 @@ fn every_mutant_is_caught() {
     }
 }
 
-/// Item by item too, the command looks; here whole transactions are enough to see a reason fail.
+/// Whole transactions are enough here to find a reason that is wrong. The command also explores the
+/// scenarios item by item.
 #[test]
 fn mutants_that_are_called_equivalent_are() {
     let equivalent = |mutant: &Mutant| mutant.is_equivalent_because().is_some();

@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use input::Input;
 use item::{NewRepository, create};
 
-/// Creates a repository; the response's body.
+/// Creates a repository and returns the response's body.
 ///
 /// # Errors
 /// `SerializationException`, `InvalidParameterException`, `InvalidTagParameterException`,
@@ -31,7 +31,8 @@ pub(crate) async fn create_repository(
 ) -> Result<String, Error> {
     let input = Input::parse(&body, app.config.default_kms_key.as_deref())?;
     let repository = call.repository(input.registry_id, input.repository_name)?;
-    // No policy can open another account's registry: the repository that would have it does not exist.
+    // In another account's registry no policy can allow it, because the repository does not exist
+    // yet.
     call.authorize(&repository, None)?;
 
     let encryption = match input.encryption.kms_key() {

@@ -30,11 +30,12 @@ use snapshot::Snapshot;
 /// Rounds of read, check and commit before a push gives up.
 const MAX_ATTEMPTS: u32 = 24;
 
-/// Puts an image; the response's body.
+/// Puts an image and returns the response's body.
 ///
 /// # Errors
 /// Every exception of the API reference's PutImage, `SerializationException` and
-/// `AccessDeniedException`. After any of them but `ServerException` nothing is written to the table.
+/// `AccessDeniedException`. After any of them but `ServerException` nothing is written to the
+/// table.
 pub(crate) async fn put_image(app: &App, call: &mut Call, body: String) -> Result<String, Error> {
     let (repository, push) = parse(call, body, &app.config.quotas)?;
     let push = match push {
@@ -51,8 +52,8 @@ pub(crate) async fn put_image(app: &App, call: &mut Call, body: String) -> Resul
     Ok(push.into_response(media_type))
 }
 
-/// Reads the request, as far as that needs no store: the repository, and the push or what is wrong
-/// with it.
+/// Reads the request without calling a store. Returns the repository, and the push or the error
+/// that is returned to callers with access.
 ///
 /// # Errors
 /// Faults of the request's members, and a request that no AWS account signed.
@@ -78,7 +79,7 @@ pub(crate) fn parse(
     Ok((repository, push))
 }
 
-/// A push in progress: what outlives an attempt.
+/// A push in progress: what its attempts share.
 struct Pushing<'a> {
     app: &'a App,
     call: &'a mut Call,
@@ -136,7 +137,7 @@ impl<'a> Pushing<'a> {
         let read = snapshot::read(&app.table, push, &repo_id, &mut self.call.log.usage);
         let mut snapshot = self.layers.during(read).await?;
         let Some(record) = self.record(&snapshot, &repo_id)? else { return Ok(Attempt::Stale) };
-        // The key comes while the layers are looked for.
+        // The key is requested while the layers are looked for.
         let mut key = self.ask_for_key(&record, &snapshot);
         if snapshot.image.is_none() && push.is_big_index() {
             let usage = &mut self.call.log.usage;

@@ -7,8 +7,8 @@ use crate::ecr::partition::Region;
 use crate::ecr::policy::Caller;
 use crate::ecr::repository::RepositoryRecord;
 
-/// Lambda's limit on a synchronous response, in bytes: 6 MiB and a hundred, as its runtime says when it
-/// rejects one.
+/// Lambda's limit on a synchronous response, in bytes: 6 MiB and 100 bytes, as the runtime's error
+/// message says.
 pub(crate) const MAX_RESPONSE: usize = 6_291_556;
 
 /// What the gateway knows of a call, and what the call leaves for the log.
@@ -18,9 +18,8 @@ pub(crate) struct Call {
     pub(crate) action: &'static str,
     /// `None` where no AWS account signed the request.
     pub(crate) caller: Option<Caller>,
-    /// Of the registry.
     pub(crate) region: Region,
-    /// How many bytes the response's body may take as a JSON string.
+    /// The most bytes that the response's body may take as a JSON string.
     pub(crate) response_limit: usize,
     /// When it began, in milliseconds since 1970.
     pub(crate) began_at: u64,
@@ -83,7 +82,8 @@ impl Call {
         Ok(record)
     }
 
-    /// `AccessDeniedException`: no policy of this kind (`resource` or `identity`) allows the action.
+    /// `AccessDeniedException`: no policy of this kind (`resource` or `identity`) allows the
+    /// action.
     pub(crate) fn denied(&self, resource: String, policy: &'static str) -> Error {
         let caller = match &self.caller {
             None => "anonymous".to_owned(),

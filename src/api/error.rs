@@ -1,7 +1,7 @@
 //! The exceptions of the API: one variant each, with its code, HTTP status and message.
 //!
-//! Two texts per failure. [`Display`](std::fmt::Display) is what the client reads and never names a
-//! table, bucket, key or service; the `source` chain is what the log keeps, whole.
+//! Each failure has two texts. [`Display`](std::fmt::Display) is returned to the client and never
+//! names a table, bucket, key or service. The `source` chain is written to the log in full.
 
 use crate::ecr::names::{Digest, ExpectedDigest, ImageTag, RepositoryRef};
 use crate::ecr::repository::COUNTED_CHILDREN;
@@ -21,7 +21,7 @@ pub(crate) enum Error {
     #[error("The request body could not be read: {0}")]
     Serialization(&'static str),
 
-    /// The event lacks this member, without which it is no HTTP request.
+    /// The event lacks this member, so it is not an HTTP request.
     #[error("The request could not be read: the event that carries it is not an HTTP request")]
     NoRequest(&'static str),
 
@@ -34,7 +34,7 @@ pub(crate) enum Error {
     InvalidParameter {
         /// The member, in the letter case that ECR prints for this constraint.
         parameter: &'static str,
-        /// What it had to be.
+        /// As AWS words it.
         constraint: String,
     },
 
@@ -44,9 +44,8 @@ pub(crate) enum Error {
          because no {policy}-based policy allows the ecr:{action} action"
     )]
     AccessDenied {
-        /// The caller's ARN.
         caller: String,
-        /// `PutImage`, …
+        /// Without `ecr:`, such as `PutImage`.
         action: &'static str,
         /// The repository's ARN, or `*`.
         resource: String,
@@ -91,11 +90,9 @@ pub(crate) enum Error {
         name = .repository.name, registry = .repository.registry
     )]
     ImageAlreadyExists {
-        /// Where.
         repository: RepositoryRef,
-        /// The image's.
         digest: Digest,
-        /// The tag that was sent; none prints as `null`, as ECR does.
+        /// The tag that was sent. `None` is printed as `null`, as ECR does.
         tag: Option<ImageTag>,
     },
 
@@ -105,12 +102,7 @@ pub(crate) enum Error {
          overwritten because the tag is immutable.",
         name = .repository.name
     )]
-    ImageTagAlreadyExists {
-        /// Where.
-        repository: RepositoryRef,
-        /// Which.
-        tag: ImageTag,
-    },
+    ImageTagAlreadyExists { repository: RepositoryRef, tag: ImageTag },
 
     /// `imageDigest` is not the digest of `imageManifest`.
     #[error(
@@ -119,9 +111,8 @@ pub(crate) enum Error {
         name = .repository.name, registry = .repository.registry
     )]
     ImageDigestDoesNotMatch {
-        /// Where.
         repository: RepositoryRef,
-        /// What the client sent.
+        /// The digest that the client sent.
         supplied: ExpectedDigest,
     },
 
@@ -132,7 +123,6 @@ pub(crate) enum Error {
         digests = list(missing), name = .repository.name, registry = .repository.registry
     )]
     LayersNotFound {
-        /// Where.
         repository: RepositoryRef,
         /// Each once, in manifest order.
         missing: Vec<Digest>,
@@ -145,7 +135,6 @@ pub(crate) enum Error {
         digests = list(missing), name = .repository.name, registry = .repository.registry
     )]
     ReferencedImagesNotFound {
-        /// Where.
         repository: RepositoryRef,
         /// Each once, in manifest order.
         missing: Vec<Digest>,
@@ -153,26 +142,20 @@ pub(crate) enum Error {
 
     /// A quota of the repository is used up.
     #[error("{}", exceeded(.repository, limit))]
-    LimitExceeded {
-        /// Where.
-        repository: RepositoryRef,
-        /// Which quota, and how large it is.
-        limit: Limit,
-    },
+    LimitExceeded { repository: RepositoryRef, limit: Limit },
 
-    /// KMS did not give a data key, the repository's key cannot be used, or S3 could not use the key
-    /// of its bucket.
+    /// KMS did not return a data key, the repository's key cannot be used, or S3 could not use the
+    /// key of its bucket.
     #[error(
         "KMS answered {kms_error} for the encryption key of the repository with name '{name}' in \
          the registry with id '{registry}'",
         name = .repository.name, registry = .repository.registry
     )]
     Kms {
-        /// Whose key.
         repository: RepositoryRef,
         /// KMS's own code.
         kms_error: String,
-        /// KMS's own text names keys and roles: for the log.
+        /// Only for the log, because KMS's message names keys and roles.
         source: Cause,
     },
 
@@ -181,7 +164,7 @@ pub(crate) enum Error {
     Server(#[from] Failure),
 }
 
-/// A quota that a push would overrun.
+/// A quota that a push would exceed, and its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Limit {
     /// Images per repository.
@@ -216,7 +199,7 @@ impl Error {
         }
     }
 
-    /// The HTTP status: the reference gives 400 to every exception but `ServerException`.
+    /// The HTTP status. In the reference it is 400 for every exception but `ServerException`.
     #[must_use]
     pub(crate) fn status(&self) -> u16 {
         match self {

@@ -8,7 +8,7 @@ use crate::ecr::policy::Caller;
 use crate::failure::causes;
 use crate::stores::table::Usage;
 
-/// The facts of a call, gathered on its way. A fact that was never known stays out of the event.
+/// The facts of a call, collected while it runs. Fields without a value are left out of the event.
 #[derive(Debug, Default)]
 pub(crate) struct CallLog {
     pub(crate) repository: Option<RepositoryRef>,
@@ -18,7 +18,7 @@ pub(crate) struct CallLog {
     pub(crate) push: PushFacts,
 }
 
-/// What PutImage alone has to say.
+/// The fields that only PutImage has.
 #[derive(Debug, Default)]
 pub(crate) struct PushFacts {
     pub(crate) tag: Option<ImageTag>,
@@ -45,7 +45,7 @@ pub(crate) struct PushFacts {
     pub(crate) commit: Duration,
 }
 
-/// What the gateway adds to the facts.
+/// The fields that the gateway adds when the call ends.
 #[derive(Debug)]
 pub(crate) struct Ended<'a> {
     pub(crate) request_id: &'a str,
@@ -57,8 +57,8 @@ pub(crate) struct Ended<'a> {
 }
 
 impl CallLog {
-    /// Writes the event: at level `ERROR` with the whole cause for a failure of the service, else at
-    /// `INFO`. Nothing in it is unbounded: no manifest, no header, no body.
+    /// Writes the event: at level `ERROR` with the whole cause for a failure of the service, else
+    /// at `INFO`. Every field is bounded, so there is no manifest, header or body in it.
     pub(crate) fn write(&self, ended: &Ended<'_>) {
         let Self { repository, encryption, usage, push } = self;
         let error = ended.error;

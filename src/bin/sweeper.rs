@@ -1,4 +1,4 @@
-//! The sweeper's composition root: environment → configuration → clients → a run a schedule's event.
+//! The sweeper's composition root: environment → configuration → clients → one run for each event.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -26,7 +26,7 @@ async fn main() -> ExitCode {
     };
     let aws = aws_from_environment().await;
     let sweeper = Sweeper::new(config, &aws);
-    // A schedule's event says nothing that is needed.
+    // The schedule's event contains nothing that is needed.
     let handler = service_fn(|event: LambdaEvent<IgnoredAny>| {
         let now = since_1970();
         let deadline = Instant::now() + time_left(event.context.deadline, now, LONGEST);

@@ -1,8 +1,8 @@
 //! An image manifest: its type, and the layers or images that must exist before it.
 //!
-//! The bytes are read once and never written again: the digest is over what the client sent. Only
-//! the members that decide something are read; every other member may hold anything, as the OCI
-//! image spec asks of registries.
+//! The bytes are read once and never written again, because the digest is over what the client
+//! sent. Only the members that the result depends on are read. Every other member may hold
+//! anything, as the OCI image spec requires of registries.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use super::names::{Constraint, Digest};
 use crate::json::{AtMost, Object};
 
-/// Not a manifest of a known type. skopeo and podman depend on this very text.
+/// Not a manifest of a known type. skopeo and podman depend on this exact text.
 const INVALID: Constraint = Constraint::Text("Invalid JSON syntax");
 const NO_LAYERS: Constraint = Constraint::Text("Image has to have at least 1 layer");
 const TOO_MANY_LAYERS: Constraint =
@@ -85,10 +85,10 @@ impl MediaType {
 pub struct Manifest {
     /// The type that the manifest names, else the one that the request names.
     pub media_type: MediaType,
-    /// Whether the manifest names its type itself, so that every push of it has the same.
+    /// Whether the manifest names its type itself, so that every push of it has the same type.
     pub names_its_type: bool,
-    /// The `artifactType`, else an image's config type. A schema 1 image has none, and only strings of
-    /// 1 to 255 printable ASCII characters without quotes and backslashes count.
+    /// The `artifactType`, else an image's config type. Only strings of 1 to 255 printable ASCII
+    /// characters without quotes and backslashes count. `None` for schema 1.
     pub artifact_media_type: Option<String>,
     /// What must exist in the repository before the image.
     pub references: References,
@@ -97,7 +97,7 @@ pub struct Manifest {
 /// What must exist in the repository before a manifest: each digest once, in manifest order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum References {
-    /// The config and layers of an image, without foreign layers, which others distribute.
+    /// The config and layers of an image, without foreign layers, which other servers distribute.
     Layers(Vec<Digest>),
     /// The manifests of an index or list.
     Children(Vec<Digest>),
@@ -119,8 +119,8 @@ impl Manifest {
             Ok(document) if document.schema_version == 2 => {
                 document.into_manifest(requested, layer_limit)
             }
-            // In schema 1 the members of schema 2 may hold anything, so a text that does not parse as
-            // schema 2 may still be schema 1.
+            // In schema 1 the members of schema 2 may hold anything, so a text that does not parse
+            // as schema 2 may still be schema 1.
             _ => {
                 let Object(document) =
                     serde_json::from_str::<Object<Schema1>>(text).map_err(|_| INVALID)?;
@@ -129,7 +129,7 @@ impl Manifest {
         }
     }
 
-    /// The children of an index; an image has none.
+    /// The children of an index; empty for an image.
     #[must_use]
     pub fn children(&self) -> &[Digest] {
         match &self.references {
@@ -138,7 +138,7 @@ impl Manifest {
         }
     }
 
-    /// The layers that an image needs; an index needs none.
+    /// The config and layers that an image needs; empty for an index.
     #[must_use]
     pub fn layers(&self) -> &[Digest] {
         match &self.references {
@@ -215,8 +215,9 @@ impl<'de> Visitor<'de> for Schema2Visitor {
         f.write_str("a JSON object")
     }
 
-    /// By hand, because `derive` would reject an `artifactType` that is named twice or is no string:
-    /// nothing depends on that member, so it may hold anything. The others may be there once.
+    /// Written by hand, because `derive` would reject an `artifactType` that is named twice or is
+    /// not a string. No result depends on that member, so it may hold anything. The others may
+    /// occur once.
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
         let (mut schema_version, mut media_type, mut artifact_type) = (None, None, None);
         let (mut config, mut layers, mut manifests) = (None, None, None);
@@ -283,7 +284,7 @@ impl Schema2<'_> {
     }
 }
 
-/// A schema 1 document. Of the members of schema 2 it matters only that none is named twice.
+/// A schema 1 document. The members of schema 2 are listed so that one named twice is rejected.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Schema1<'a> {
@@ -302,7 +303,7 @@ struct Schema1<'a> {
     _subject: Option<Object<Descriptor<'a>>>,
 }
 
-/// What does not fit counts as absent.
+/// A value that [`bounded`] does not accept counts as absent.
 fn artifact_type(raw: &RawValue) -> Option<String> {
     // Each byte may be escaped in six.
     if raw.get().len() > 6 * MAX_ARTIFACT_MEDIA_TYPE + 2 {
@@ -311,8 +312,8 @@ fn artifact_type(raw: &RawValue) -> Option<String> {
     bounded(serde_json::from_str(raw.get()).ok()?)
 }
 
-/// EventBridge Pipes puts the name into a JSON text without escaping it, so a quote in it would let a
-/// client write members of the event.
+/// EventBridge Pipes puts the name into a JSON text without escaping it, so a quote in it would let
+/// a client write members of the event.
 fn bounded(name: String) -> Option<String> {
     let is_plain = |b: u8| (b' '..=b'~').contains(&b) && b != b'"' && b != b'\\';
     let is_kept = (1..=MAX_ARTIFACT_MEDIA_TYPE).contains(&name.len()) && name.bytes().all(is_plain);
@@ -400,7 +401,7 @@ where
     T::deserialize(deserializer).map(Some)
 }
 
-/// Reads a string as what the function makes of it, without keeping a copy.
+/// Reads a string through the function, without keeping a copy of the string.
 struct Text<F>(F);
 
 impl<T, F: FnOnce(&str) -> Option<T>> Visitor<'_> for Text<F> {

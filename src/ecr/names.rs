@@ -1,8 +1,8 @@
-//! The names that a request carries, each parsed once into a type that cannot hold a bad one.
+//! The names in a request, each parsed once into a type that cannot hold an invalid one.
 //!
-//! The grammars are those of the PutImage API reference, save [`RepositoryName`]'s, which is the
-//! newer and wider one of the ECR model. On failure `parse` returns the constraint's text as AWS words
-//! it; the caller adds the parameter name.
+//! The grammars are those of the PutImage API reference, except [`RepositoryName`]'s, which is the
+//! newer and wider one of the ECR model. On failure `parse` returns the constraint's text as AWS
+//! words it; the caller adds the parameter name.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ pub enum Constraint {
     MinLength(usize),
     /// The greatest number of characters or elements.
     MaxLength(usize),
-    /// Any other, as it is printed.
+    /// Any other, as AWS prints it.
     Text(&'static str),
 }
 
@@ -152,7 +152,7 @@ impl Digest {
             "sha512:" => 128,
             _ => return None,
         };
-        // Without an early exit, so that the compiler checks sixteen at a time.
+        // Without an early exit the compiler can check sixteen digits at a time.
         let is_no_digit = |b: u8| u8::from(!(b.is_ascii_digit() | (b'a'..=b'f').contains(&b)));
         let all_hex = hex.bytes().fold(0, |found, b| found | is_no_digit(b)) == 0;
         (hex.len() == digits && all_hex).then(|| Self(text.to_owned()))

@@ -19,11 +19,11 @@ struct Partition {
     regions: &'static str,
 }
 
-/// The partition of every region that begins like none of [`PARTITIONS`].
+/// The partition of every region whose name has no other partition's prefix.
 const AWS: Partition = Partition { name: "aws", dns_suffix: "amazonaws.com", regions: "" };
 
-/// The partitions of the SDKs' endpoint rules (`partitions.json`). The SDK for Rust has them, but in
-/// private modules; a test compares each suffix with the endpoint that the SDK resolves.
+/// The partitions of the SDKs' endpoint rules (`partitions.json`). The SDK for Rust has them, but
+/// in private modules; a test compares each suffix with the endpoint that the SDK resolves.
 const PARTITIONS: [Partition; 8] = [
     Partition { name: "aws-cn", dns_suffix: "amazonaws.com.cn", regions: "cn-" },
     Partition { name: "aws-eusc", dns_suffix: "amazonaws.eu", regions: "eusc-" },
@@ -41,8 +41,8 @@ pub(crate) fn is_partition(name: &str) -> bool {
 }
 
 impl Region {
-    /// The region of this name, such as `us-west-2`. Like the SDK, takes a name of no known form for
-    /// one of the partition `aws`.
+    /// The region of this name, such as `us-west-2`. As in the SDK, a name of unknown form belongs
+    /// to the partition `aws`.
     #[must_use]
     pub fn new(name: String) -> Self {
         let of = |partition: &&Partition| name.starts_with(partition.regions);

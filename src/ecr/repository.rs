@@ -1,4 +1,4 @@
-//! A repository and what it holds, as the table keeps them.
+//! A repository and its contents, as the table keeps them.
 
 use super::manifest::MediaType;
 use super::mutability::TagMutability;
@@ -21,8 +21,8 @@ impl Default for Quotas {
     }
 }
 
-/// Big indexes, those of more than [`COUNTED_CHILDREN`] children, that a repository may hold. A quota
-/// of this service: their digests are kept in the repository's item.
+/// Big indexes, those of more than [`COUNTED_CHILDREN`] children, that a repository may hold. A
+/// quota of this service: their digests are kept in the repository's item.
 pub const BIG_INDEXES_PER_REPOSITORY: u64 = 100;
 
 /// The most children whose reference counts a commit raises. DynamoDB takes 100 actions in a
@@ -66,7 +66,7 @@ pub struct TagRecord {
 pub struct ImageRecord {
     /// Tags that name it.
     pub tag_count: u64,
-    /// Decided by the push that stored it, where the manifest names no type itself.
+    /// The manifest's own type, else the type that the push which stored it gave.
     pub media_type: MediaType,
 }
 
@@ -110,10 +110,10 @@ impl EncryptionType {
 }
 
 impl Encryption {
-    /// What ECR does where nothing is asked for.
+    /// ECR's default.
     pub const AES_256: Self = Self { kind: EncryptionType::Aes256, kms_key: None };
 
-    /// `None` where the type needs a key and has none, or has one and needs none.
+    /// `None` if the type needs a key and there is none, or the other way round.
     #[must_use]
     pub fn new(kind: EncryptionType, kms_key: Option<String>) -> Option<Self> {
         let needs_key = kind != EncryptionType::Aes256;

@@ -1,5 +1,5 @@
-//! The events that Lambda delivers, as far as the function reads them. A member that is not read may
-//! hold anything.
+//! The events that Lambda delivers, as far as the function reads them. A member that is not read
+//! may hold anything.
 
 use std::fmt;
 
@@ -13,8 +13,9 @@ use super::response::Payload;
 
 /// An event as Lambda delivers it: a request, or anything else that the function was invoked with.
 ///
-/// Reading it cannot fail, because a failure would be Lambda's response instead of this service's. Why
-/// it is no request is dropped: serde's message quotes what it met, up to the whole event.
+/// Reading it cannot fail, because a failure would be Lambda's response instead of this service's.
+/// The reason why an event is not a request is dropped, because serde's message may quote all of
+/// it.
 #[derive(Debug)]
 pub struct Event(pub(super) Option<Request>);
 
@@ -55,8 +56,8 @@ impl Request {
         if self.version == "2.0" { Payload::V2 } else { Payload::V1 }
     }
 
-    /// API Gateway's id, so that its logs and the function's name the same request; a new one where
-    /// there is none that a header can carry.
+    /// API Gateway's id, so that its logs and the function's name the same request; a new id if the
+    /// event's is missing or cannot be a header's value.
     pub(super) fn request_id(&self) -> String {
         match self.context("/requestId") {
             Some(id) if HeaderValue::from_str(id).is_ok() => id.to_owned(),
@@ -73,8 +74,9 @@ impl Request {
         }
     }
 
-    /// The path of the API's resource, such as `/push`. It is not the request's path, which a custom
-    /// domain changes, unless the event has nothing else: those of load balancers and function URLs.
+    /// The path of the API's resource, such as `/push`. The request's path, which a custom domain
+    /// changes, is used only where the event has no resource: from load balancers and function
+    /// URLs.
     ///
     /// # Errors
     /// The member that is missing.
@@ -145,7 +147,7 @@ impl Request {
 }
 
 /// A request's path without the slash that the SDKs for JavaScript and Rust add to the path of an
-/// endpoint. REST APIs ignore it, too. No path at all is the root.
+/// endpoint. REST APIs ignore it, too. An empty path is the root.
 fn without_slash(path: &str) -> &str {
     match path.strip_suffix('/').unwrap_or(path) {
         "" => "/",
@@ -153,8 +155,8 @@ fn without_slash(path: &str) -> &str {
     }
 }
 
-/// The value of `X-Amz-Target` among headers, whose names are compared without regard to case. Of a
-/// list of values it is the last.
+/// The value of `X-Amz-Target` among headers, whose names are compared without regard to case. If
+/// there are several values, it is the last.
 #[derive(Debug)]
 struct Target(Option<String>);
 

@@ -65,7 +65,7 @@ impl Response {
         let mut headers = HeaderMap::new();
         let mut set = |name, value| headers.insert(HeaderName::from_static(name), value);
         set("content-type", HeaderValue::from_static(CONTENT_TYPE));
-        // `request_id` is made of what a header can carry.
+        // `Request::request_id` returns only what a header can carry.
         if let Ok(request_id) = HeaderValue::from_str(request_id) {
             set("x-amzn-requestid", request_id);
         }

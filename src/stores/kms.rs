@@ -14,10 +14,9 @@ use crate::api::error::Error;
 use crate::ecr::names::RepositoryRef;
 use crate::failure::{Cause, Failure};
 
-/// KMS.
 #[derive(Debug)]
 pub(crate) struct Kms {
-    /// Made by the first call that needs it: most registries have no KMS key.
+    /// Made by the first call that needs it, because most registries have no KMS key.
     client: LazyLock<Client, Box<dyn FnOnce() -> Client + Send>>,
 }
 
@@ -54,11 +53,12 @@ impl Kms {
         }
     }
 
-    /// The ARN of the key that `kms_key`, an id, ARN or alias, names. It is a key that can encrypt
-    /// manifests now: a repository keeps its key for good.
+    /// The ARN of the key that `kms_key`, an id, ARN or alias, names. The key must be able to
+    /// encrypt manifests now, because a repository keeps its key permanently.
     ///
     /// # Errors
-    /// As [`data_key`](Self::data_key), which would return the same code for the key's state or usage.
+    /// As [`data_key`](Self::data_key), which would return the same code for the key's state or
+    /// usage.
     pub(crate) async fn usable_key(
         &self,
         repository: &RepositoryRef,
@@ -92,7 +92,7 @@ fn unusable(key: &KeyMetadata) -> Option<&'static str> {
     }
 }
 
-/// KMS's message names keys and roles: the client gets the code alone.
+/// The client gets only KMS's code, because KMS's message names keys and roles.
 fn kms_error<E>(repository: &RepositoryRef, error: SdkError<E>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,

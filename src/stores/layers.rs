@@ -30,7 +30,7 @@ impl Layers {
     /// does not count.
     ///
     /// # Errors
-    /// S3's response says neither yes nor no, retries included.
+    /// S3's response does not say whether a layer exists, retries included.
     pub(crate) async fn missing(
         &self,
         repository: &RepositoryRef,
@@ -46,7 +46,7 @@ impl Layers {
         let key = object_key(repository, layer);
         match self.client.head_object().bucket(&self.bucket).key(key).send().await {
             Ok(object) => Ok(is_readable(&object)),
-            // S3 says 404 only to a role that may list the bucket; to others it says 403.
+            // S3 returns 404 only to a role that may list the bucket; other roles get 403.
             Err(SdkError::ServiceError(error)) if error.raw().status().as_u16() == 404 => Ok(false),
             Err(error) => Err(failure("looking for a layer", error)),
         }
@@ -59,7 +59,7 @@ pub fn object_key(RepositoryRef { registry, name }: &RepositoryRef, layer: &Dige
     format!("{registry}/{name}/{}/{}", layer.algorithm(), layer.hex())
 }
 
-/// Nobody can read an archived object until it is restored. Intelligent-Tiering keeps its storage
+/// An archived object cannot be read until it is restored. Intelligent-Tiering keeps its storage
 /// class and reports an archive status as long as the object is archived.
 fn is_readable(object: &HeadObjectOutput) -> bool {
     let archived =

@@ -76,14 +76,14 @@ impl Manifests {
             .key(key)
             .checksum_sha256(BASE64_STANDARD.encode(content.bytes()))
             .body(ByteStream::from(body));
-        // The signature covers the checksum, which S3 compares with the bytes. To sign the bytes, too,
-        // would hash them once more on either side.
+        // The signature covers the checksum, which S3 compares with the bytes. Signing the bytes as
+        // well would hash them once more on both sides.
         let put = put.customize().disable_payload_signing().send().await;
         put.map(drop).map_err(|error| put_error(repository, error))
     }
 
-    /// Up to 1,000 bodies whose keys come after `after`, in the order of their keys; an empty list at
-    /// the end.
+    /// Up to 1,000 bodies whose keys come after `after`, in the order of their keys; an empty list
+    /// at the end.
     ///
     /// # Errors
     /// S3 did not list them, retries included.

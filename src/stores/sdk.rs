@@ -1,4 +1,5 @@
-//! How the SDK calls AWS: its connections, time-outs and retries, and how its errors become failures.
+//! How the SDK calls AWS: its connections, time-outs and retries, and how its errors become
+//! failures.
 
 use std::sync::{Arc, LazyLock};
 use std::thread;
@@ -40,14 +41,14 @@ pub async fn from_environment() -> SdkConfig {
     loader.load().await
 }
 
-/// One trust store and one pool of connections. The SDK's own default would read the trust store for
-/// every client, and would not share connections between clients.
+/// One trust store and one pool of connections. The SDK's own default would read the trust store
+/// for every client, and would not share connections between clients.
 #[derive(Debug)]
 struct Https(Arc<LazyLock<SharedHttpConnector>>);
 
 impl Https {
-    /// Begins to read the trust store, which takes longer than the rest of the start and is not needed
-    /// before the first call.
+    /// Begins to read the trust store, which takes longer than the rest of the start and is not
+    /// needed before the first call.
     fn start() -> Self {
         let connector: Arc<LazyLock<SharedHttpConnector>> = Arc::new(LazyLock::new(connector));
         let early = Arc::clone(&connector);
@@ -79,7 +80,7 @@ fn connector() -> SharedHttpConnector {
     SharedHttpConnector::new(connector)
 }
 
-/// How often a service is tried and how long it may take.
+/// How often a call is attempted and how long that may take.
 struct Limits {
     /// All attempts of a call, the first included.
     attempts: u32,
@@ -89,7 +90,7 @@ struct Limits {
     attempt: Duration,
 }
 
-// One table of all limits. Transactions are not in it: they are never repeated by the SDK.
+// All limits in one place. The SDK never repeats a transaction that writes.
 const TABLE: Limits = limits(4, 25, 2_000);
 const LAYERS: Limits = limits(3, 50, 1_500);
 const MANIFESTS: Limits = limits(3, 50, 5_000);
@@ -150,8 +151,8 @@ pub(crate) fn kms(aws: &SdkConfig) -> aws_sdk_kms::Config {
         .build()
 }
 
-/// S3 throttles with 429, too, and the response to a HEAD has no body that could name a code, which
-/// is what the SDK goes by.
+/// S3 throttles with 429, too. The SDK decides by the code in the body, but the response to a HEAD
+/// has no body.
 #[derive(Debug)]
 struct TooManyRequests;
 

@@ -22,14 +22,14 @@ use crate::failure::Failure;
 /// The version of the sealed form.
 const VERSION: u8 = 1;
 
-/// A key for one manifest. The plain half is wiped when it is dropped.
+/// A key for one manifest. Its plaintext is wiped when it is dropped.
 pub(crate) struct DataKey {
     pub(super) plaintext: Zeroizing<Vec<u8>>,
     pub(super) encrypted: Vec<u8>,
     pub(super) key_arn: String,
 }
 
-/// What a sealed manifest is bound to: it opens as nothing else.
+/// What a sealed manifest is bound to: it cannot be opened with other values.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sealing<'a> {
     pub(crate) repository_arn: &'a str,
@@ -38,7 +38,7 @@ pub(crate) struct Sealing<'a> {
 }
 
 impl DataKey {
-    /// Encrypts a manifest, once: a key serves one nonce.
+    /// Encrypts one manifest: a key is used with a single nonce.
     ///
     /// # Errors
     /// The key does not have 32 bytes.

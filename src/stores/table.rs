@@ -1,5 +1,5 @@
 //! DynamoDB: the one table. [`items`] has keys and attributes, [`read`] how items are read and
-//! [`transaction`] how they are written. Which items an action reads and writes is the action's.
+//! [`transaction`] how they are written. Each action decides which items it reads and writes.
 
 pub mod items;
 pub(crate) mod read;
@@ -11,13 +11,12 @@ use aws_sdk_dynamodb::types::ConsumedCapacity;
 
 use super::sdk;
 
-/// The table.
 #[derive(Debug)]
 pub(crate) struct Table {
     /// Retries as the SDK's standard mode does: for everything but transactions.
     client: Client,
-    /// Never retries: for commits, whose every repetition is the protocol's own. A retry inside
-    /// the SDK would hide an unknown first outcome behind a definite second response.
+    /// Never retries: for commits, which the protocol repeats itself. A retry inside the SDK would
+    /// hide an unknown first outcome behind a definite second response.
     commits: Client,
     pub(crate) name: String,
 }
@@ -30,14 +29,14 @@ impl Table {
     }
 }
 
-/// What calls to the table have cost, and how they went. It is added to while a call runs, so that
-/// a call that its deadline cuts off has its part in the log, too.
+/// What calls to the table have cost, and how they went. It is updated while a call runs, so that
+/// the log also has it for a call that its deadline cuts off.
 #[derive(Debug, Default)]
 pub(crate) struct Usage {
     pub(crate) read_units: f64,
-    /// As far as DynamoDB's responses say: that of a cancelled transaction does not.
+    /// As far as DynamoDB reports them: the response to a cancelled transaction does not.
     pub(crate) write_units: f64,
-    /// Commits that met another transaction, or a throttle.
+    /// Commits that conflicted with another transaction or were throttled.
     pub(crate) conflicts: u32,
     /// Commits sent again because their response was lost.
     pub(crate) replays: u32,

@@ -1,6 +1,7 @@
-//! AWS in memory, for one call of the service at a time. Every repository and every layer exists, and
-//! so do the images and tags whose names end in an even byte. Every write is counted and succeeds.
-#![expect(clippy::indexing_slicing, reason = "JSON yields null where nothing is")]
+//! AWS in memory, for one call of the service at a time. Every repository and every layer exists,
+//! and so do the images and tags whose names end in an even byte. Every write is counted and
+//! succeeds.
+#![expect(clippy::indexing_slicing, reason = "JSON yields null for a missing member")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

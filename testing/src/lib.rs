@@ -1,5 +1,5 @@
-//! What tests, benchmarks and fuzz targets of the service have in common: API events, manifests, and
-//! AWS in memory.
+//! What tests, benchmarks and fuzz targets of the service have in common: API events, manifests,
+//! and AWS in memory.
 
 mod canned;
 mod manifests;
@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 pub use canned::Canned;
 pub use manifests::{OCI_IMAGE, OCI_INDEX, digests_in, image, image_of, index, layer, sha256};
 
-/// The registry and the caller's account, where a test says nothing else.
+/// The registry and the caller's account by default.
 pub const ACCOUNT: &str = "012345678910";
 
-/// The event of a request to the REST API's root, as API Gateway makes it: payload 1.0, signed by a
+/// The event of a request to the REST API's root, as API Gateway sends it: payload 1.0, signed by a
 /// user of `account`.
 #[must_use]
 pub fn event(action: &str, account: &str, body: &str) -> Value {
@@ -39,7 +39,7 @@ pub fn event(action: &str, account: &str, body: &str) -> Value {
     })
 }
 
-/// The same request as [`event`] has it, through an HTTP API or a function URL with IAM: payload 2.0.
+/// The same request as in [`event`], through an HTTP API or a function URL with IAM: payload 2.0.
 #[must_use]
 pub fn event_2(action: &str, account: &str, body: &str) -> Value {
     json!({

@@ -1,5 +1,6 @@
 //! What CreateRepository writes: a transaction of one conditional put. A plain put that is repeated
-//! after a lost response could bring back, with the same ids, a repository that was deleted meanwhile.
+//! after a lost response could bring back, with the same ids, a repository that was deleted
+//! meanwhile.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use uuid::Uuid;
@@ -31,7 +32,7 @@ pub(super) struct NewRepository<'a> {
     pub(super) created_at: u64,
 }
 
-/// Creates a repository; `false` where the name is taken.
+/// Creates a repository. Returns `false` if the name is taken.
 ///
 /// # Errors
 /// A failure of the service, or an outcome that stays unknown.

@@ -1,5 +1,5 @@
-//! The body of a new image: its manifest, sealed where the repository has a KMS key, in the table or
-//! in S3.
+//! The body of a new image: its manifest, sealed where the repository has a KMS key, in the table
+//! or in S3.
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -14,7 +14,7 @@ use crate::ecr::repository::RepositoryRecord;
 use crate::stores::manifests::body_key;
 use crate::stores::seal::{DataKey, Sealing};
 
-/// The most bytes of a body that an item holds. A DynamoDB item may have 400 KB and a transaction
+/// The largest body that an item holds, in bytes. A DynamoDB item may have 400 KB and a transaction
 /// 4 MB, but every KB of an item costs two write units.
 pub const INLINE_BYTES: usize = 64 * 1024;
 
@@ -27,7 +27,6 @@ pub(super) enum Place {
     Spilled(String),
 }
 
-/// A stored body.
 #[derive(Debug)]
 pub(super) struct Body {
     /// The incarnation of the repository that it was stored for.
@@ -36,7 +35,7 @@ pub(super) struct Body {
 }
 
 impl Place {
-    /// For the log.
+    /// As the log names it.
     pub(super) fn as_str(&self) -> &'static str {
         match self {
             Self::Inline(_) => "inline",
@@ -45,10 +44,10 @@ impl Place {
     }
 }
 
-/// A data key that has been asked for.
+/// A data key that was requested from KMS.
 pub(super) type PendingKey<'a> = Background<'a, Result<DataKey, Error>>;
 
-/// Asks KMS for a data key, where the repository's manifests are sealed.
+/// Requests a data key from KMS if the repository's manifests are sealed.
 pub(super) fn ask_for_key<'a>(
     app: &'a App,
     repository: &'a RepositoryRef,
@@ -61,8 +60,8 @@ pub(super) fn ask_for_key<'a>(
     }))
 }
 
-/// Seals the manifest, where the repository asks for it, and puts it into S3, where it is too large
-/// for an item.
+/// Seals the manifest if the repository has a KMS key, and puts it into S3 if it is too large for
+/// an item.
 ///
 /// # Errors
 /// `KmsException`, `ServerException`.
@@ -75,7 +74,7 @@ pub(super) async fn store<'a>(
     facts: &mut PushFacts,
 ) -> Result<Place, Error> {
     let began = Instant::now();
-    // No key was asked for where the image existed at the read, but not at its confirmation.
+    // No key was requested yet if the image existed at the first read, but not at the confirmation.
     let data_key = match key.or_else(|| ask_for_key(app, &push.repository, record)) {
         Some(mut key) => key.take().await.transpose()?,
         None => None,
@@ -83,7 +82,7 @@ pub(super) async fn store<'a>(
     facts.key_wait += began.elapsed();
 
     let began = Instant::now();
-    // A body that is not sealed has the image's digest, which is known.
+    // The digest of a body that is not sealed is known: it is the image's.
     let (bytes, content) = match data_key {
         None => (push.manifest_bytes.clone(), push.digest.clone()),
         Some(data_key) => {

@@ -29,7 +29,7 @@ use crate::stores::table::{Table, Usage};
 
 const SAME_SETTINGS: &str = "rev = :rev";
 
-/// Everything that a commit is made of.
+/// Everything that a commit is built from.
 #[derive(Debug)]
 pub(super) struct Commit<'a> {
     pub(super) push: &'a Push,
@@ -49,8 +49,6 @@ pub(super) struct Commit<'a> {
 }
 
 impl Commit<'_> {
-    /// Commits the push.
-    ///
     /// # Errors
     /// A failure of the service, or an outcome that stays unknown.
     pub(super) async fn send(&self, table: &Table, usage: &mut Usage) -> Result<Outcome, Failure> {
@@ -92,8 +90,8 @@ impl Commit<'_> {
 
         let children = if is_new { push.counted_children() } else { &[] };
         if let Some(old) = moved_from {
-            // DynamoDB rejects two actions on one item, and the tag's old image may be a child of the
-            // index that takes the tag.
+            // DynamoDB rejects two actions on one item, and the tag's old image may be a child of
+            // the index that takes the tag.
             let expression = if children.contains(old) {
                 "SET tagCount = tagCount - :one, refCount = refCount + :one"
             } else {
@@ -146,8 +144,8 @@ impl Commit<'_> {
         )
     }
 
-    /// Row 2's item. Of the manifest's content it has only the two types: the manifest may be sealed,
-    /// and a tag's move is charged for the whole item.
+    /// Row 2's item. Of the manifest's content it has only the two types, because the manifest may
+    /// be sealed and a tag's move is charged for the whole item.
     fn image_item(&self) -> Item {
         let Self { push, record, .. } = self;
         let mut item = image_key(&record.repo_id, &push.digest);
@@ -176,8 +174,8 @@ impl Commit<'_> {
         }
     }
 
-    /// Rows 4 and 4'. What the tag's item says of the image is for readers of the table's stream, which
-    /// see one item at a time.
+    /// Rows 4 and 4'. The tag's item repeats attributes of the image for readers of the table's
+    /// stream, which see one item at a time.
     fn put_tag(&self, table: &str) -> Result<Option<TransactWriteItem>, BuildError> {
         let Self { push, record, .. } = self;
         let Some(tag) = &push.tag else { return Ok(None) };

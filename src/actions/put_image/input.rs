@@ -43,7 +43,7 @@ impl Input {
     }
 }
 
-/// What the request may hold. A member named twice, or of another type, is a
+/// The members that are read. A member named twice, or of another type, is a
 /// `SerializationException`; any other member is ignored.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -60,7 +60,7 @@ fn manifest_text(text: String) -> Result<String, Constraint> {
     if text.is_empty() {
         return Err(Constraint::MinLength(1));
     }
-    // A text has at most as many characters as bytes, so most need no count.
+    // A text has at most as many characters as bytes, so most texts need not be counted.
     if text.len() > MAX_MANIFEST_CHARS && text.chars().count() > MAX_MANIFEST_CHARS {
         return Err(Constraint::MaxLength(MAX_MANIFEST_CHARS));
     }

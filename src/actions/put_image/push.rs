@@ -1,6 +1,5 @@
-//! A push, understood: the image that a request describes and the response to it.
-//!
-//! All of this is known before the table is read.
+//! A parsed push: the image that a request describes, and the response to it. Both are known before
+//! the table is read.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -26,8 +25,8 @@ pub(crate) struct Push {
 }
 
 impl Push {
-    /// Parses the manifest. `response_limit` is how many bytes the response's body may take as a JSON
-    /// string.
+    /// Parses the manifest. `response_limit` is the most bytes that the response's body may take as
+    /// a JSON string.
     ///
     /// # Errors
     /// In this order: a manifest that ECR does not store, neither tag nor digest where one is
@@ -81,7 +80,7 @@ impl Push {
             return self.response;
         }
         let image_id = ImageId::new(&self.digest, self.tag.as_ref());
-        // It was a string when it came in.
+        // These bytes are those of a string.
         let text = String::from_utf8_lossy(&self.manifest_bytes);
         response(&self.repository, image_id, &text, media_type)
     }
@@ -129,11 +128,11 @@ fn response(
         image_manifest,
         image_manifest_media_type: media_type.as_str(),
     };
-    // Strings alone always serialise.
+    // A struct of strings always serialises.
     serde_json::to_string(&Response { image }).unwrap_or_default()
 }
 
-/// How many bytes the response may grow by, because the image is stored already as another type.
+/// How many bytes longer the response may become, if the image is already stored as another type.
 fn longer_type(manifest: &Manifest) -> usize {
     if manifest.names_its_type {
         return 0;
@@ -145,7 +144,7 @@ fn longer_type(manifest: &Manifest) -> usize {
 /// How many bytes `json` takes as a JSON string, quotes included. JSON text has no control
 /// characters left to escape: only quotes and backslashes grow.
 fn escaped_len(json: &str) -> usize {
-    // Counted in bytes first, which a processor adds up sixteen at a time.
+    // Sums in `u8` let the compiler add sixteen bytes at a time.
     let escapes =
         |chunk: &[u8]| chunk.iter().map(|b| u8::from(matches!(b, b'"' | b'\\'))).sum::<u8>();
     let grown: usize = json.as_bytes().chunks(255).map(|chunk| usize::from(escapes(chunk))).sum();

@@ -1,5 +1,5 @@
-//! Whether a push may be committed, given what the table holds: the rules of docs/PROTOCOL.md, section
-//! 2, in the order of their errors, and what section 4 asks before one is returned.
+//! Whether a push may be committed, given what the table holds: the rules of docs/PROTOCOL.md,
+//! section 2, in the order of their errors, and what section 4 asks before one is returned.
 
 use super::push::Push;
 use super::snapshot::Snapshot;
@@ -7,10 +7,11 @@ use crate::api::error::{Error, Limit};
 use crate::ecr::names::Digest;
 use crate::ecr::repository::{BIG_INDEXES_PER_REPOSITORY, Quotas, RepositoryRecord};
 
-/// The rules that need no look at the layers; for an image that is stored already these are all.
+/// The rules that do not depend on the layers. An image that is already stored needs no others.
 ///
 /// # Errors
-/// `ImageAlreadyExistsException`, `ImageTagAlreadyExistsException`, `LimitExceededException` of tags.
+/// `ImageAlreadyExistsException`, `ImageTagAlreadyExistsException`, `LimitExceededException` of
+/// tags.
 pub(super) fn check(
     push: &Push,
     record: &RepositoryRecord,
@@ -47,7 +48,8 @@ pub(super) fn check(
 /// The other rules for an image that is new.
 ///
 /// # Errors
-/// `LayersNotFoundException`, `ReferencedImagesNotFoundException`, `LimitExceededException` of images.
+/// `LayersNotFoundException`, `ReferencedImagesNotFoundException`, `LimitExceededException` of
+/// images.
 pub(super) fn check_new_image(
     push: &Push,
     record: &RepositoryRecord,
@@ -77,8 +79,8 @@ fn exceeded(push: &Push, limit: Limit) -> Error {
     Error::LimitExceeded { repository: push.repository.clone(), limit }
 }
 
-/// Whether an error that was found in separate reads must be confirmed by a read of all items at one
-/// instant before it is returned: the reads could combine into a state that never existed.
+/// Whether an error that was found in separate reads must be confirmed by a read of all items at
+/// one instant before it is returned: the reads could combine into a state that never existed.
 pub(super) fn must_be_confirmed(error: &Error) -> bool {
     matches!(
         error,
@@ -96,11 +98,12 @@ pub(super) struct FirstRead {
     pub(super) del_epoch: u64,
 }
 
-/// Whether the checks of a confirmation prove their result. Where they do not, the push starts again.
+/// Whether the checks of a confirmation prove their result. Where they do not, the push starts
+/// again.
 ///
-/// The confirmation of a big index does not show the children that existed before. They still exist if
-/// no image was deleted since they were read; if one was, a missing child may have been the right
-/// error all the while.
+/// The confirmation of a big index does not show the children that existed before. They still exist
+/// if no image was deleted since they were read; if one was, a missing child may have been the
+/// right error all the time.
 pub(super) fn is_proven(
     push: &Push,
     first: FirstRead,
@@ -278,15 +281,15 @@ mod tests {
         // An index of up to 90 children is confirmed whole.
         assert!(proven(false, None, first(false, 7), limit));
         assert!(proven(false, None, first(false, 7), |_| Ok(())));
-        // Of a big one: not that it may be committed, for children may be gone.
+        // A big index may never be committed directly, because children may have been deleted.
         assert!(!proven(true, None, first(true, 0), |_| Ok(())));
-        // That it misses some, which were read again.
+        // The missing children were read again.
         assert!(proven(true, None, first(true, 7), missing));
-        // A limit only if all children were read and nothing was deleted since.
+        // A limit is proven only if all children were read and no image was deleted since.
         assert!(proven(true, None, first(true, 0), limit));
         assert!(!proven(true, None, first(true, 1), limit));
         assert!(!proven(true, None, first(false, 0), limit));
-        // The limit of a stored image's tags needs no children.
+        // The limit on a stored image's tags does not depend on children.
         assert!(proven(true, Some(1), first(false, 7), limit));
     }
 }

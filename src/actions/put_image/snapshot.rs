@@ -1,4 +1,4 @@
-//! What a push reads: the items that decide about it, one by one or at one instant.
+//! What a push reads: the items that its result depends on, one by one or at one instant.
 
 use std::collections::HashSet;
 
@@ -34,8 +34,8 @@ pub(super) struct Snapshot {
     pub(super) missing_children: Vec<Digest>,
 }
 
-/// Reads what decides about a push: the repository, the tag, the image and the children whose
-/// references the commit counts. Each item is read consistently, but not all at one instant.
+/// Reads what the result of a push depends on: the repository, the tag, the image and the children
+/// whose references the commit counts. Each item is read consistently, but not all at one instant.
 ///
 /// # Errors
 /// The read failed, retries included.
@@ -121,8 +121,8 @@ impl Snapshot {
         })
     }
 
-    /// Adds to a confirmation the children of `missing` that it had no room for. `false` where it
-    /// shows that all the others exist by now, so that nothing is known of these.
+    /// Adds to a confirmation the children of `missing` that it had no room for. Returns `false` if
+    /// it shows that all the others exist by now, because then nothing is known about these.
     pub(super) fn add_unconfirmed(&mut self, missing: Vec<Digest>) -> bool {
         let unconfirmed = missing.into_iter().skip(CONFIRMED_CHILDREN);
         if unconfirmed.len() > 0 && self.missing_children.is_empty() {

@@ -17,8 +17,6 @@ use crate::stores::sdk::failure;
 pub(crate) const TRANSACTION_ITEMS: usize = 100;
 
 impl Table {
-    /// Reads one item.
-    ///
     /// # Errors
     /// The read failed, retries included.
     pub(crate) async fn get(
@@ -78,8 +76,8 @@ impl Table {
         }
     }
 
-    /// Reads up to [`TRANSACTION_ITEMS`] items at one instant; again while another transaction holds
-    /// one of them.
+    /// Reads up to [`TRANSACTION_ITEMS`] items at one instant. Repeats the read while another
+    /// transaction holds one of them.
     ///
     /// # Errors
     /// The read failed, retries included.
@@ -116,7 +114,8 @@ impl Table {
     }
 }
 
-/// Whether a transactional read met another transaction or a throttle, and is to be sent again.
+/// Whether a transactional read conflicted with another transaction or was throttled, so that it is
+/// sent again.
 fn is_conflict(error: &TransactGetItemsError) -> bool {
     let TransactGetItemsError::TransactionCanceledException(cancelled) = error else {
         return false;

@@ -18,7 +18,6 @@ pub(crate) const ABSENT: &str = "attribute_not_exists(PK)";
 /// The item exists.
 pub(crate) const PRESENT: &str = "attribute_exists(PK)";
 
-/// The outcome of a transaction.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Committed,
@@ -27,8 +26,9 @@ pub(crate) enum Outcome {
 }
 
 impl Table {
-    /// Sends a transaction until its outcome is known. A repetition is the same request with the same
-    /// token, which DynamoDB applies at most once; only the call's deadline limits their number.
+    /// Sends a transaction until its outcome is known. A repetition is the same request with the
+    /// same token, which DynamoDB applies at most once; only the call's deadline limits their
+    /// number.
     ///
     /// # Errors
     /// A failure of the service, or an outcome that stays unknown.
@@ -80,15 +80,15 @@ impl Table {
     }
 }
 
-/// What one response to the transaction says of it.
+/// What one response says about the transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reply {
     Committed,
     /// Cancelled because a condition does not hold, or no longer holds.
     ConditionFailed,
-    /// Cancelled because another transaction held one of the items, or by a throttle.
+    /// Cancelled because another transaction held one of the items, or by throttling.
     Conflict,
-    /// The whole request was rejected by a throttle.
+    /// The whole request was rejected by throttling.
     Throttled,
     /// No response, an unreadable one, or one that leaves the outcome open.
     Unknown,
@@ -101,7 +101,7 @@ pub(crate) fn failed(reasons: &[CancellationReason]) -> Vec<&str> {
     reasons.iter().filter_map(|reason| reason.code()).filter(|&code| code != "None").collect()
 }
 
-/// Whether all are conflicts or throttles, so that the request may be sent again.
+/// Whether all are conflicts or throttling, so that the request may be sent again.
 pub(crate) fn are_temporary(codes: &[&str]) -> bool {
     let is_temporary = |&code: &&str| {
         matches!(code, "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded")
@@ -109,7 +109,6 @@ pub(crate) fn are_temporary(codes: &[&str]) -> bool {
     !codes.is_empty() && codes.iter().all(is_temporary)
 }
 
-/// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
     Done,
