@@ -136,7 +136,6 @@ fn is_account(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::{Caller, Verdict};
-    use super::*;
     use crate::ecr::names::RegistryId;
     use serde_json::{Value, json};
 
