@@ -25,16 +25,37 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use error::KmsError;
+pub(crate) use error::KmsError;
 use store::Store;
 
-/// Opens the keys in `directory`, or starts with none in memory.
-pub(crate) fn open(directory: Option<&Path>, region: &str) -> io::Result<Router> {
-    let store = Store::open(directory.map(|directory| directory.join("kms.json")), region)?;
-    Ok(Router::new().fallback(answer).with_state(Arc::new(store)))
+/// The keys, as the other services use them.
+#[derive(Clone, Debug)]
+pub(crate) struct Keys(Arc<Store>);
+
+impl Keys {
+    /// Opens the keys in `directory`, or starts without any in memory.
+    pub(crate) fn open(directory: Option<&Path>, region: &str) -> io::Result<Self> {
+        let store = Store::open(directory.map(|directory| directory.join("kms.json")), region)?;
+        Ok(Self(Arc::new(store)))
+    }
+
+    pub(crate) fn service(&self) -> Router {
+        Router::new().fallback(respond).with_state(Arc::clone(&self.0))
+    }
+
+    /// The ARN of the key under which S3 may make data keys, with the error of `GenerateDataKey`
+    /// if there is none.
+    pub(crate) fn generate_for_s3(&self, reference: &str) -> Result<String, KmsError> {
+        operations::check_data_key(&self.0, reference)
+    }
+
+    /// Whether S3 may open the data keys of a key, with the error of `Decrypt` if not.
+    pub(crate) fn decrypt_for_s3(&self, arn: &str) -> Result<(), KmsError> {
+        operations::check_decryption(&self.0, arn)
+    }
 }
 
-async fn answer(State(store): State<Arc<Store>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn respond(State(store): State<Arc<Store>>, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     let operation = target.and_then(|target| target.strip_prefix("TrentService."));
     let (status, body) = match dispatch(&store, operation.unwrap_or_default(), &body) {

@@ -6,12 +6,18 @@
 //! bytes of every put go under a name of their own, and the object is what its record says:
 //! writing the record is the one step that makes a put happen.
 
+mod access;
 mod buckets;
+mod checksums;
+mod conditions;
+mod copies;
+mod deletions;
 mod index;
 mod listing;
 mod multipart;
 mod objects;
 mod record;
+mod restoration;
 mod service;
 
 use std::io;
@@ -21,10 +27,10 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
 
-use crate::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
+use crate::kms::Keys;
+use access::{Access, Auth};
 use service::Objects;
 
 /// Opens the objects in `directory`, or in a temporary one that goes with the service, and
@@ -33,18 +39,24 @@ pub(crate) async fn open<'a>(
     directory: Option<&Path>,
     region: &str,
     buckets: impl IntoIterator<Item = &'a str>,
+    keys: Keys,
 ) -> io::Result<Router> {
-    let objects = Objects::open(directory, region)?;
+    let objects = Objects::open(directory, region, keys)?;
     for bucket in buckets {
         objects.ensure_bucket(bucket).await?;
     }
     let mut service = S3ServiceBuilder::new(objects);
-    service.set_auth(SimpleAuth::from_single(ACCESS_KEY_ID, SECRET_ACCESS_KEY));
-    Ok(Router::new().fallback(answer).with_state(service.build()))
+    service.set_auth(Auth);
+    service.set_access(Access);
+    Ok(Router::new().fallback(respond).with_state(service.build()))
 }
 
-async fn answer(State(service): State<S3Service>, request: Request) -> Response {
+async fn respond(State(service): State<S3Service>, request: Request) -> Response {
     match service.call(request.map(s3s::Body::http_body_unsync)).await {
+        // s3s gives it the body of an error.
+        Ok(response) if response.status() == StatusCode::NOT_MODIFIED => {
+            StatusCode::NOT_MODIFIED.into_response()
+        }
         Ok(response) => response.into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }

@@ -96,13 +96,9 @@ impl Stack {
     pub async fn start(options: Options) -> io::Result<Stack> {
         let lock = options.data.as_deref().map(lock).transpose()?;
         let data = options.data.as_deref();
-        let objects = s3::open(
-            data,
-            &options.region,
-            [options.layer_bucket.as_str(), options.manifest_bucket.as_str()],
-        )
-        .await?;
-        let keys = kms::open(data, &options.region)?;
+        let keys = kms::Keys::open(data, &options.region)?;
+        let buckets = [options.layer_bucket.as_str(), options.manifest_bucket.as_str()];
+        let objects = s3::open(data, &options.region, buckets, keys.clone()).await?;
 
         let s3_door = door::listen(options.address).await?;
         let kms_door = door::listen(options.address).await?;
@@ -125,7 +121,7 @@ impl Stack {
         };
 
         doors.spawn(door::serve(s3_door, objects, shutdown()));
-        doors.spawn(door::serve(kms_door, keys, shutdown()));
+        doors.spawn(door::serve(kms_door, keys.service(), shutdown()));
         let http_client = aws_smithy_http_client::Builder::new().build_http();
         Ok(Stack { options, endpoints, http_client, end, doors, _lock: lock })
     }

@@ -7,7 +7,7 @@ mod key_states;
 
 pub(super) use aliases::{create_alias, delete_alias, list_aliases, update_alias};
 pub(super) use create_key::create_key;
-pub(super) use data_keys::{decrypt, generate_data_key};
+pub(super) use data_keys::{check_data_key, check_decryption, decrypt, generate_data_key};
 pub(super) use key_states::{
     cancel_key_deletion, describe_key, disable_key, enable_key, list_keys, put_key_policy,
     schedule_key_deletion,

@@ -2,11 +2,14 @@
 
 use std::io;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use s3s::dto::{
     BucketLocationConstraint, CommonPrefix, CreateBucketInput, CreateBucketOutput,
-    DeleteBucketInput, DeleteBucketOutput, GetBucketLocationInput, GetBucketLocationOutput,
-    HeadBucketInput, HeadBucketOutput, ListBucketsInput, ListBucketsOutput, ListObjectsInput,
-    ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, Object,
+    DeleteBucketInput, DeleteBucketOutput, EncodingType, GetBucketLocationInput,
+    GetBucketLocationOutput, HeadBucketInput, HeadBucketOutput, ListBucketsInput,
+    ListBucketsOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input,
+    ListObjectsV2Output, Object,
 };
 use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
 
@@ -16,9 +19,16 @@ use super::service::Objects;
 /// The largest page, and the page where none is asked for.
 const MAX_KEYS: i32 = 1000;
 
+/// What every continuation token begins with, so that a key is none.
+const TOKEN: &[u8] = b"\x01local-aws ";
+
 impl Objects {
     /// Creates the bucket if it is not there.
     pub(super) async fn ensure_bucket(&self, bucket: &str) -> io::Result<()> {
+        if !s3s::path::check_bucket_name(bucket) {
+            let message = format!("{bucket:?} is no name for a bucket");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
         tokio::fs::create_dir_all(self.root.join(bucket)).await?;
         self.index.write().await.create_bucket(bucket).map_err(io::Error::other)
     }
@@ -82,9 +92,11 @@ impl Objects {
         request: S3Request<ListObjectsV2Input>,
     ) -> S3Result<S3Response<ListObjectsV2Output>> {
         let input = request.input;
-        let max_keys = input.max_keys.unwrap_or(MAX_KEYS).clamp(0, MAX_KEYS);
+        let max_keys = page_size(input.max_keys)?;
+        check_encoding(input.encoding_type.as_ref())?;
+        let token = input.continuation_token.as_deref().map(read_token).transpose()?;
         let index = self.index.read().await;
-        let after = input.continuation_token.as_deref().or(input.start_after.as_deref());
+        let after = token.as_deref().or(input.start_after.as_deref());
         let page = page(
             index.bucket(&input.bucket)?,
             Query {
@@ -104,7 +116,7 @@ impl Objects {
             key_count: i32::try_from(count).ok(),
             max_keys: Some(max_keys),
             name: Some(input.bucket),
-            next_continuation_token: page.next,
+            next_continuation_token: page.next.as_deref().map(write_token),
             prefix: input.prefix,
             start_after: input.start_after,
             ..Default::default()
@@ -116,7 +128,8 @@ impl Objects {
         request: S3Request<ListObjectsInput>,
     ) -> S3Result<S3Response<ListObjectsOutput>> {
         let input = request.input;
-        let max_keys = input.max_keys.unwrap_or(MAX_KEYS).clamp(0, MAX_KEYS);
+        let max_keys = page_size(input.max_keys)?;
+        check_encoding(input.encoding_type.as_ref())?;
         let index = self.index.read().await;
         let page = page(
             index.bucket(&input.bucket)?,
@@ -130,16 +143,47 @@ impl Objects {
         Ok(S3Response::new(ListObjectsOutput {
             common_prefixes: Some(common_prefixes(&page)),
             contents: Some(contents(&page)),
-            delimiter: input.delimiter,
             is_truncated: Some(page.next.is_some()),
             marker: input.marker,
             max_keys: Some(max_keys),
             name: Some(input.bucket),
-            next_marker: page.next,
+            // Without a delimiter the last key is where the next page begins.
+            next_marker: page.next.filter(|_| input.delimiter.is_some()),
+            delimiter: input.delimiter,
             prefix: input.prefix,
             ..Default::default()
         }))
     }
+}
+
+fn page_size(max_keys: Option<i32>) -> S3Result<i32> {
+    let max_keys = max_keys.unwrap_or(MAX_KEYS);
+    if max_keys < 0 {
+        return Err(s3_error!(
+            InvalidArgument,
+            "Argument maxKeys must be an integer between 0 and 2147483647"
+        ));
+    }
+    Ok(max_keys.min(MAX_KEYS))
+}
+
+fn check_encoding(encoding: Option<&EncodingType>) -> S3Result<()> {
+    match encoding.map(EncodingType::as_str) {
+        None | Some(EncodingType::URL) => Ok(()),
+        Some(_) => Err(s3_error!(InvalidArgument, "Invalid Encoding Method specified in Request")),
+    }
+}
+
+/// The token of the page that begins after `key`.
+fn write_token(key: &str) -> String {
+    STANDARD.encode([TOKEN, key.as_bytes()].concat())
+}
+
+fn read_token(token: &str) -> S3Result<String> {
+    let bytes = STANDARD.decode(token).ok();
+    let key = bytes.as_deref().and_then(|bytes| bytes.strip_prefix(TOKEN));
+    key.and_then(|key| String::from_utf8(key.to_vec()).ok())
+        .ok_or_else(|| s3_error!(InvalidArgument, "The continuation token provided is incorrect"))
 }
 
 fn contents(page: &Page<'_>) -> Vec<Object> {

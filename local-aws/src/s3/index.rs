@@ -6,7 +6,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use axum::body::Bytes;
-use s3s::dto::CopySource;
 use s3s::{S3Error, S3Result, s3_error};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -53,19 +52,6 @@ impl Index {
 
     pub(super) fn object(&self, bucket: &str, key: &str) -> S3Result<&Record> {
         self.bucket(bucket)?.get(key).ok_or_else(|| s3_error!(NoSuchKey))
-    }
-
-    /// What a copy is made of, as `blobs` names it.
-    pub(super) fn to_blob(&self, source: &mut CopySource) -> S3Result<()> {
-        let CopySource::Bucket { bucket, key, .. } = source else {
-            return Err(s3_error!(NotImplemented));
-        };
-        let record = self.object(bucket, key)?;
-        if !record.readable() {
-            return Err(s3_error!(InvalidObjectState));
-        }
-        *key = record.blob.as_str().into();
-        Ok(())
     }
 
     pub(super) fn create_bucket(&mut self, bucket: &str) -> S3Result<()> {

@@ -1,28 +1,53 @@
 //! Objects that come in parts. An upload that is under way does not survive a restart.
+//!
+//! s3s-fs 0.14.1 verifies nothing of a part, and joins only parts that are numbered without gaps.
+//! So each part is written under a number of its own, and an upload knows its parts: the checks are
+//! made here, and the parts of an upload get s3s-fs's numbers when it is completed.
+//! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html>
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+mod completion;
+mod parts;
+mod rules;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use s3s::dto::{
-    AbortMultipartUploadInput, AbortMultipartUploadOutput, CompleteMultipartUploadInput,
-    CompleteMultipartUploadOutput, CreateMultipartUploadInput, CreateMultipartUploadOutput,
-    ListPartsInput, ListPartsOutput, UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput,
-    UploadPartOutput,
+    AbortMultipartUploadInput, AbortMultipartUploadOutput, Checksum, CreateMultipartUploadInput,
+    CreateMultipartUploadOutput, ETag, Timestamp,
 };
-use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
+use s3s::{S3, S3Request, S3Response, S3Result};
 
-use super::objects::{Preconditions, new_blob};
+use super::objects::new_blob;
 use super::record::{Headers, give_encryption, take_headers};
 use super::service::Objects;
+use rules::UploadChecksum;
 
 /// The uploads under way, by upload id.
 pub(super) type Uploads = Mutex<HashMap<String, Upload>>;
 
-/// What the first call of an upload says about the object.
 #[derive(Clone, Debug)]
 pub(super) struct Upload {
+    bucket: String,
+    key: String,
     blob: String,
     headers: Headers,
+    checksum: Option<UploadChecksum>,
+    parts: BTreeMap<i32, UploadedPart>,
+    /// The number of the part that was written last. These numbers go down from 0, because s3s-fs
+    /// has no bound in that direction.
+    last_file: i32,
+}
+
+#[derive(Clone, Debug)]
+struct UploadedPart {
+    /// Its number for s3s-fs.
+    file: i32,
+    e_tag: ETag,
+    size: u64,
+    modified: Timestamp,
+    checksum: Checksum,
 }
 
 impl Objects {
@@ -31,82 +56,55 @@ impl Objects {
         mut request: S3Request<CreateMultipartUploadInput>,
     ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
         let input = &mut request.input;
-        let headers = take_headers!(input)?;
+        let headers = self.with_key(take_headers!(input)?)?;
+        let algorithm = input.checksum_algorithm.take();
+        let checksum = rules::upload_checksum(algorithm.as_ref(), input.checksum_type.as_ref())?;
         self.index.read().await.bucket(&input.bucket)?;
-        let upload = Upload { blob: new_blob(), headers };
-        let key = std::mem::replace(&mut input.key, upload.blob.clone());
-        let mut response = self.blobs.create_multipart_upload(request).await?;
-        response.output.key = Some(key);
-        give_encryption!(upload.headers => response.output);
-        let upload_id = response.output.upload_id.clone().unwrap_or_default();
-        self.uploads.lock().unwrap_or_else(PoisonError::into_inner).insert(upload_id, upload);
-        Ok(response)
-    }
-
-    pub(super) async fn upload_part(
-        &self,
-        mut request: S3Request<UploadPartInput>,
-    ) -> S3Result<S3Response<UploadPartOutput>> {
-        request.input.key = self.upload(&request.input.upload_id)?.blob;
-        self.blobs.upload_part(request).await
-    }
-
-    pub(super) async fn upload_part_copy(
-        &self,
-        mut request: S3Request<UploadPartCopyInput>,
-    ) -> S3Result<S3Response<UploadPartCopyOutput>> {
-        request.input.key = self.upload(&request.input.upload_id)?.blob;
-        let index = self.index.read().await;
-        index.to_blob(&mut request.input.copy_source)?;
-        self.blobs.upload_part_copy(request).await
-    }
-
-    pub(super) async fn list_parts(
-        &self,
-        request: S3Request<ListPartsInput>,
-    ) -> S3Result<S3Response<ListPartsOutput>> {
-        self.upload(&request.input.upload_id)?;
-        self.blobs.list_parts(request).await
-    }
-
-    pub(super) async fn complete_multipart_upload(
-        &self,
-        mut request: S3Request<CompleteMultipartUploadInput>,
-    ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
-        let input = &mut request.input;
-        let upload_id = input.upload_id.clone();
-        let upload = self.upload(&upload_id)?;
-        let preconditions = Preconditions {
-            if_match: input.if_match.take(),
-            if_none_match: input.if_none_match.take(),
+        let upload = Upload {
+            bucket: input.bucket.clone(),
+            key: input.key.clone(),
+            blob: new_blob(),
+            headers,
+            checksum,
+            parts: BTreeMap::new(),
+            last_file: 0,
         };
-        let bucket = input.bucket.clone();
-        let key = std::mem::replace(&mut input.key, upload.blob.clone());
-
-        let mut output = self.blobs.complete_multipart_upload(request).await?.output;
-        if let Some(rest) = output.future.take() {
-            output = rest.await?;
-        }
-        self.uploads.lock().unwrap_or_else(PoisonError::into_inner).remove(&upload_id);
-        let e_tag = output.e_tag.clone();
-        self.commit(&bucket, &key, upload.blob, e_tag, &upload.headers, &preconditions).await?;
-        output.key = Some(key);
+        input.key.clone_from(&upload.blob);
+        let mut response = self.blobs.create_multipart_upload(request).await?;
+        let output = &mut response.output;
+        output.key = Some(upload.key.clone());
+        output.checksum_type = checksum.map(UploadChecksum::checksum_type);
+        output.checksum_algorithm = algorithm;
         give_encryption!(upload.headers => output);
-        Ok(S3Response::new(output))
+        let upload_id = output.upload_id.clone().unwrap_or_default();
+        self.uploads().insert(upload_id, upload);
+        Ok(response)
     }
 
     pub(super) async fn abort_multipart_upload(
         &self,
         mut request: S3Request<AbortMultipartUploadInput>,
     ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
-        let upload_id = request.input.upload_id.clone();
-        request.input.key = self.upload(&upload_id)?.blob;
-        self.uploads.lock().unwrap_or_else(PoisonError::into_inner).remove(&upload_id);
+        let input = &mut request.input;
+        let upload = self.upload(&input.upload_id, &input.bucket, &input.key)?;
+        self.uploads().remove(&input.upload_id);
+        input.key = upload.blob;
         self.blobs.abort_multipart_upload(request).await
     }
 
-    fn upload(&self, upload_id: &str) -> S3Result<Upload> {
-        let uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
-        uploads.get(upload_id).cloned().ok_or_else(|| s3_error!(NoSuchUpload))
+    fn uploads(&self) -> MutexGuard<'_, HashMap<String, Upload>> {
+        self.uploads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An upload is known only together with its bucket and key.
+    fn upload(&self, id: &str, bucket: &str, key: &str) -> S3Result<Upload> {
+        let uploads = self.uploads();
+        let upload = uploads.get(id).filter(|upload| upload.bucket == bucket && upload.key == key);
+        upload.cloned().ok_or_else(rules::no_such_upload)
+    }
+
+    /// As s3s-fs 0.14.1 names it.
+    fn part_path(&self, id: &str, number: i32) -> PathBuf {
+        self.root.join(format!(".upload_id-{id}.part-{number}"))
     }
 }

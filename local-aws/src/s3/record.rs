@@ -66,7 +66,31 @@ impl Headers {
         let encryption = encryption.map_or(ServerSideEncryption::AES256.into(), |encryption| {
             encryption.as_str().to_owned()
         });
-        Ok(Headers { storage_class, encryption, kms_key, bucket_key })
+        let headers = Headers { storage_class, encryption, kms_key, bucket_key };
+        let is_known = headers.encryption == ServerSideEncryption::AES256;
+        if !is_known && !headers.has_kms_encryption() {
+            return Err(s3_error!(
+                InvalidArgument,
+                "The encryption method specified is not supported"
+            ));
+        }
+        if headers.kms_key.is_some() && !headers.has_kms_encryption() {
+            return Err(s3_error!(
+                InvalidArgument,
+                "Server Side Encryption with AWS KMS managed key requires HTTP header \
+                 x-amz-server-side-encryption : aws:kms"
+            ));
+        }
+        Ok(headers)
+    }
+
+    pub(super) fn has_kms_encryption(&self) -> bool {
+        [ServerSideEncryption::AWS_KMS, ServerSideEncryption::AWS_KMS_DSSE]
+            .contains(&self.encryption.as_str())
+    }
+
+    pub(super) fn set_kms_key(&mut self, arn: String) {
+        self.kms_key = Some(arn);
     }
 
     pub(super) fn encryption(&self) -> ServerSideEncryption {
@@ -119,6 +143,7 @@ macro_rules! give_record {
         $crate::s3::record::give_encryption!($record.headers => $output);
         $output.storage_class = $record.headers.storage_class();
         $output.restore.clone_from(&$record.restore);
+        $output.e_tag = Some($record.e_tag());
         $output.last_modified = Some($record.modified());
     };
 }
@@ -135,8 +160,9 @@ impl Record {
         ETag::Strong(self.e_tag.clone())
     }
 
+    /// In whole seconds, as HTTP has it.
     pub(super) fn modified(&self) -> Timestamp {
-        Timestamp::from(SystemTime::UNIX_EPOCH + Duration::from_millis(self.modified))
+        Timestamp::from(SystemTime::UNIX_EPOCH + Duration::from_secs(self.modified / 1000))
     }
 
     /// The class in listings, which name STANDARD too.

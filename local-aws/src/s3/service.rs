@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use axum::http::StatusCode;
 use s3s::dto::{
     AbortMultipartUploadInput, AbortMultipartUploadOutput, CompleteMultipartUploadInput,
     CompleteMultipartUploadOutput, CopyObjectInput, CopyObjectOutput, CreateBucketInput,
@@ -15,13 +16,15 @@ use s3s::dto::{
     RestoreObjectInput, RestoreObjectOutput, UploadPartCopyInput, UploadPartCopyOutput,
     UploadPartInput, UploadPartOutput,
 };
-use s3s::{S3, S3Request, S3Response, S3Result};
+use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 use s3s_fs::FileSystem;
 use tempfile::TempDir;
 use tokio::sync::RwLock;
 
 use super::index::Index;
 use super::multipart::Uploads;
+use super::record::Headers;
+use crate::kms::{Keys, KmsError};
 
 /// The objects: their bytes in `blobs`, what they are in `index`.
 ///
@@ -35,12 +38,14 @@ pub(super) struct Objects {
     pub(super) index: RwLock<Index>,
     pub(super) uploads: Uploads,
     pub(super) region: String,
+    /// The keys that objects may be encrypted with.
+    keys: Keys,
     /// Removed with the service.
     _temporary: Option<TempDir>,
 }
 
 impl Objects {
-    pub(super) fn open(directory: Option<&Path>, region: &str) -> io::Result<Self> {
+    pub(super) fn open(directory: Option<&Path>, region: &str, keys: Keys) -> io::Result<Self> {
         let (root, temporary) = if let Some(directory) = directory {
             (directory.join("s3"), None)
         } else {
@@ -55,9 +60,38 @@ impl Objects {
             index: RwLock::new(Index::open(directory.map(|path| path.join("s3-records")))?),
             uploads: Uploads::default(),
             region: region.to_owned(),
+            keys,
             _temporary: temporary,
         })
     }
+
+    /// The headers of a write with the ARN of the KMS key that they name, if KMS would make a data
+    /// key under it.
+    pub(super) fn with_key(&self, mut headers: Headers) -> S3Result<Headers> {
+        if let Some(key) = headers.kms_key() {
+            headers.set_kms_key(self.keys.generate_for_s3(&key).map_err(from_kms)?);
+        }
+        Ok(headers)
+    }
+
+    /// Whether KMS would decrypt the data key of an object with these headers.
+    pub(super) fn check_decryption(&self, headers: &Headers) -> S3Result<()> {
+        match headers.kms_key() {
+            Some(key) => self.keys.decrypt_for_s3(&key).map_err(from_kms),
+            None => Ok(()),
+        }
+    }
+}
+
+/// S3 puts `KMS.` in front of KMS's codes, but has a code of its own for missing rights.
+fn from_kms(error: KmsError) -> S3Error {
+    if error.code == "AccessDeniedException" {
+        return S3Error::with_message(S3ErrorCode::AccessDenied, error.message);
+    }
+    let code = S3ErrorCode::Custom(format!("KMS.{}", error.code).into());
+    let mut error = S3Error::with_message(code, error.message);
+    error.set_status_code(StatusCode::BAD_REQUEST);
+    error
 }
 
 /// The trait's methods, each the inherent method of the same name.

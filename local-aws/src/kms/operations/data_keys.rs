@@ -79,6 +79,28 @@ pub(in crate::kms) fn generate_data_key(
     })
 }
 
+/// The ARN of the key that `reference` names, if it makes data keys.
+pub(in crate::kms) fn check_data_key(store: &Store, reference: &str) -> Result<String, KmsError> {
+    const ACTION: &str = "GenerateDataKey";
+    let ring = store.read();
+    let id = store.find(&ring, reference, ACTION)?;
+    let key = ring.keys.get(&id).ok_or_else(KmsError::internal)?;
+    let arn = store.key_arn(&id);
+    key.permitted(&arn, ACTION)?;
+    key.check_data_keys(&arn, ACTION)?;
+    Ok(arn)
+}
+
+pub(in crate::kms) fn check_decryption(store: &Store, reference: &str) -> Result<(), KmsError> {
+    const ACTION: &str = "Decrypt";
+    let ring = store.read();
+    let id = store.find(&ring, reference, ACTION)?;
+    let key = ring.keys.get(&id).ok_or_else(KmsError::internal)?;
+    let arn = store.key_arn(&id);
+    key.permitted(&arn, ACTION)?;
+    key.check_algorithm(&arn, ACTION, EncryptionAlgorithm::Symmetric)
+}
+
 /// No attestation document is verified here.
 fn check_recipient(recipient: Option<&Value>) -> Result<(), KmsError> {
     match recipient {
