@@ -28,14 +28,20 @@ use uuid::Uuid;
 pub(crate) use error::KmsError;
 use store::Store;
 
+/// The alias of the key that is there from the start, as a template would create one.
+pub(crate) const DEFAULT_ALIAS: &str = "alias/ecr-registry";
+
 /// The keys, as the other services use them.
 #[derive(Clone, Debug)]
 pub(crate) struct Keys(Arc<Store>);
 
 impl Keys {
-    /// Opens the keys in `directory`, or starts without any in memory.
+    /// Opens the keys in `directory`, or starts without any in memory. Creates a symmetric key
+    /// under [`DEFAULT_ALIAS`] if that alias is not there.
     pub(crate) fn open(directory: Option<&Path>, region: &str) -> io::Result<Self> {
         let store = Store::open(directory.map(|directory| directory.join("kms.json")), region)?;
+        let created = operations::ensure_alias(&store, DEFAULT_ALIAS);
+        created.map_err(|error| io::Error::other(error.message))?;
         Ok(Self(Arc::new(store)))
     }
 

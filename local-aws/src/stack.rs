@@ -64,16 +64,20 @@ impl Default for Options {
 
 impl Options {
     /// What a function on the stack finds in its environment under this name.
+    ///
+    /// `DEFAULT_KMS_KEY` is an alias: every stack has a symmetric key under it, and a stack with a
+    /// data directory has the same key after a restart.
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<String> {
         let value = match name {
-            "AWS_REGION" => &self.region,
+            "AWS_REGION" => self.region.as_str(),
             "TABLE_NAME" => &self.table,
             "LAYER_BUCKET" => &self.layer_bucket,
             "MANIFEST_BUCKET" => &self.manifest_bucket,
+            "DEFAULT_KMS_KEY" => kms::DEFAULT_ALIAS,
             _ => return None,
         };
-        Some(value.clone())
+        Some(value.to_owned())
     }
 }
 

@@ -66,6 +66,21 @@ fn code<T, E: ProvideErrorMetadata + std::fmt::Debug, R: std::fmt::Debug>(
 }
 
 #[tokio::test]
+async fn every_stack_has_a_default_key() {
+    let (stack, kms) = start().await;
+    let alias = stack.options().variable("DEFAULT_KMS_KEY").unwrap();
+    assert_eq!(alias, "alias/ecr-registry");
+    let key = describe(&kms, &alias).await;
+    assert_eq!(key.key_spec, Some(KeySpec::SymmetricDefault));
+    assert_eq!(key.key_usage, Some(KeyUsageType::EncryptDecrypt));
+    assert_eq!(key.key_state, Some(KeyState::Enabled));
+    assert_eq!(key.aws_account_id(), Some("012345678910"));
+    assert_eq!(outcome(&kms, &alias).await, "Ok");
+    assert_eq!(kms.list_keys().send().await.unwrap().keys.unwrap().len(), 1);
+    stack.stop().await;
+}
+
+#[tokio::test]
 async fn a_data_key_comes_back_with_its_context_only() {
     let (stack, kms) = start().await;
     let arn = create_key(&kms).await;
@@ -466,7 +481,8 @@ async fn aliases_move_between_keys() {
     assert_eq!(target().await, second);
     let aliases = kms.list_aliases().send().await.unwrap().aliases.unwrap();
     assert_eq!(aliases[0].alias_name(), Some("alias/app"));
-    assert_eq!(kms.list_keys().send().await.unwrap().keys.unwrap().len(), 2);
+    // The third is the default key.
+    assert_eq!(kms.list_keys().send().await.unwrap().keys.unwrap().len(), 3);
     kms.delete_alias().alias_name("alias/app").send().await.unwrap();
     assert_eq!(outcome(&kms, "alias/app").await, "NotFoundException");
     stack.stop().await;

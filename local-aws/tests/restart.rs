@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use aws_sdk_kms::types::DataKeySpec;
+use aws_sdk_kms::types::{DataKeySpec, KeyState};
 use aws_sdk_s3::types::{Object, ServerSideEncryption, StorageClass};
 use aws_types::SdkConfig;
 use local_aws::{Options, Stack};
@@ -182,6 +182,26 @@ async fn a_stopped_stack_goes_on_where_it_was() {
     objects.head_object().bucket("more").key("k").send().await.unwrap();
     objects.head_object().bucket("layers").key("k").send().await.unwrap_err();
     stack.stop().await;
+}
+
+#[tokio::test]
+async fn the_default_key_is_created_once() {
+    let data = tempfile::tempdir().unwrap();
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let stack = start(data.path()).await;
+        let keys = aws_sdk_kms::Client::new(&stack.sdk_config());
+        let alias = stack.options().variable("DEFAULT_KMS_KEY").unwrap();
+        let key = keys.describe_key().key_id(alias).send().await.unwrap().key_metadata.unwrap();
+        seen.push((key.key_id.clone(), key.key_state.unwrap()));
+        assert_eq!(keys.list_keys().send().await.unwrap().keys.unwrap().len(), 1);
+        // A key that its owner has disabled stays so, and no other takes its place.
+        keys.disable_key().key_id(key.key_id).send().await.unwrap();
+        stack.stop().await;
+    }
+    let [(first, enabled), (second, disabled), (third, _)] = seen.as_slice() else { panic!() };
+    assert_eq!((first, first), (second, third));
+    assert_eq!((enabled, disabled), (&KeyState::Enabled, &KeyState::Disabled));
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ mod create_key;
 mod data_keys;
 mod key_states;
 
-pub(super) use aliases::{create_alias, delete_alias, list_aliases, update_alias};
+pub(super) use aliases::{create_alias, delete_alias, ensure_alias, list_aliases, update_alias};
 pub(super) use create_key::create_key;
 pub(super) use data_keys::{check_data_key, check_decryption, decrypt, generate_data_key};
 pub(super) use key_states::{

@@ -7,6 +7,7 @@ use super::Nothing;
 use crate::kms::constraints::Constraints;
 use crate::kms::error::KmsError;
 use crate::kms::keys::Key;
+use crate::kms::names::{KeySpec, KeyUsage, Origin};
 use crate::kms::store::{KeyRing, Store, is_alias};
 
 #[derive(Debug, Deserialize)]
@@ -45,6 +46,20 @@ pub(in crate::kms) fn create_alias(store: &Store, input: &AliasInput) -> Result<
         }
         ring.aliases.insert(name.to_owned(), id);
         Ok(Nothing {})
+    })
+}
+
+/// Creates a symmetric key under the alias, unless the alias is there, whatever it names.
+pub(in crate::kms) fn ensure_alias(store: &Store, name: &str) -> Result<(), KmsError> {
+    if store.read().aliases.contains_key(name) {
+        return Ok(());
+    }
+    let (spec, usage) = (KeySpec::Symmetric, KeyUsage::EncryptDecrypt);
+    let key = Key::generate(spec, usage, Origin::AwsKms, false)?;
+    store.change(|ring| {
+        ring.aliases.insert(name.to_owned(), key.id.clone());
+        ring.keys.insert(key.id.clone(), key);
+        Ok(())
     })
 }
 
