@@ -32,7 +32,7 @@ impl Service {
         let options = stack.options();
         let config = Config::read(|name| options.variable(name)).unwrap();
         let calls = Faults::new();
-        let app = App::new(config, &stack.faulted_sdk_config(&calls));
+        let app = App::new(config, &calls.sdk_config(&stack));
         let s3 = aws_sdk_s3::Client::new(&stack.sdk_config());
         let service = Self { app, calls, s3, stack };
         service.call("CreateRepository", &json!({ "repositoryName": "app" })).await;

@@ -56,7 +56,7 @@ pub(crate) async fn push() -> Result<(), Box<dyn Error>> {
     let stack = Stack::start(Options::default()).await?;
     let calls = Faults::new();
     let config = local::config(stack.options(), |_| None)?;
-    let app = App::new(config, &stack.faulted_sdk_config(&calls));
+    let app = App::new(config, &calls.sdk_config(&stack));
     let request: Value = serde_json::from_str(REQUEST)?;
     let manifest = sample_manifest(&request)?;
     let mut checks = Checks::default();

@@ -158,7 +158,7 @@ impl History {
         let images = Images::new(plan.images, &layer, plan.swept);
         let initial = images.nothing();
         let history = Self {
-            app: App::new(config, &stack.faulted_sdk_config(&faults)),
+            app: App::new(config, &faults.sdk_config(stack)),
             faults,
             writers: Writers {
                 dynamodb: aws_sdk_dynamodb::Client::new(&stack.sdk_config()),
@@ -173,13 +173,10 @@ impl History {
             calls: AtomicUsize::new(0),
             log: Mutex::default(),
         };
-        // There are no faults yet, but on an overloaded machine a response is sometimes lost.
-        for _ in 0..5 {
-            if history.call("CreateRepository", &json!({})).await?.is_some() {
-                return Ok(history);
-            }
+        match history.call("CreateRepository", &json!({})).await? {
+            Some(_) => Ok(history),
+            None => Err("the repository of a history cannot be created".into()),
         }
-        Err("the repository of a history cannot be created".into())
     }
 
     fn let_faults_loose(

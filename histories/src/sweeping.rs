@@ -35,7 +35,7 @@ impl Sweeping {
         let faults = Faults::new();
         Ok(Self {
             bucket,
-            sweeper: Sweeper::new(config, &stack.faulted_sdk_config(&faults)),
+            sweeper: Sweeper::new(config, &faults.sdk_config(stack)),
             faults,
             s3,
             calls: Mutex::default(),

@@ -2,8 +2,10 @@
 //! no local engine gives by itself. The client's own retries and time-outs stay in force.
 
 mod answer;
+mod batch;
 mod client;
 mod conflicts;
+mod in_flight;
 mod operation;
 
 use std::collections::{HashMap, VecDeque};
@@ -13,11 +15,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use aws_types::SdkConfig;
 use axum::body::Bytes;
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use conflicts::Conflicts;
+use in_flight::InFlight;
+
+use crate::Stack;
 
 /// What happens to one attempt of a call.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,11 +37,19 @@ pub enum Fault {
     Delay(Duration),
     /// Sent at once, answered this long after the service has answered.
     DelayAnswer(Duration),
+    /// Sent at the next [`release`](Faults::release), unless the client has given up by then.
+    Hold,
+    /// Sent at once; the response comes at the next [`release`](Faults::release). Until then a
+    /// transaction [conflicts](Faults::conflicts) with others.
+    HoldResponse,
     /// Sent twice, one after the other; the client gets the second answer.
     Duplicate,
     /// The client sees a broken connection at once; the same bytes arrive after this long,
     /// whatever the client does meanwhile. [`Faults::settle`] waits for them.
     LateCopy(Duration),
+    /// The client sees a broken connection at once; the same bytes arrive with
+    /// [`settle`](Faults::settle).
+    HeldCopy,
     /// Not sent, never answered: the client's time-out decides. [`Faults::hung`] tells of it.
     Hang,
     /// Sent and applied, never answered. [`Faults::hung`] tells of it.
@@ -67,6 +81,9 @@ pub enum Fault {
     /// Not sent; answered with `TransactionCanceledException` and these reason codes, one per
     /// action of the transaction, `None` written `"None"`.
     Cancelled(Vec<&'static str>),
+    /// A `BatchGetItem` is sent without the last so many keys of each table; the response names them
+    /// in `UnprocessedKeys`.
+    LeaveOut(usize),
 }
 
 /// One attempt of a call, as it left the client.
@@ -104,6 +121,9 @@ struct Inner {
     conflicts: Mutex<Option<Conflicts>>,
     conflicted: AtomicUsize,
     hung: Notify,
+    in_flight: InFlight,
+    /// The copies that wait for [`Faults::settle`].
+    copies: InFlight,
     under_way: TaskTracker,
     client: client::PlainHttp,
 }
@@ -165,10 +185,21 @@ impl Faults {
         *lock(&self.0.conflicts) = Some(Conflicts::new(service_time));
     }
 
-    /// Forgets every fault, the hook and the conflicts; the record of calls stays.
+    /// Forgets every fault, the hook and the conflicts, and releases what is held; the record of
+    /// calls stays.
     pub fn clear(&self) {
         *lock(&self.0.plan) = Plan::default();
         *lock(&self.0.conflicts) = None;
+        self.release();
+    }
+
+    /// The SDK configuration of `stack`, with every call going through these faults, and with
+    /// time-outs that only faults decide: one of a second or more ends an attempt only while every
+    /// attempt in flight hangs, by [`Fault::Hang`] or [`Fault::HangAfter`]. A busy machine then makes
+    /// no repetitions.
+    #[must_use]
+    pub fn sdk_config(&self, stack: &Stack) -> SdkConfig {
+        stack.faulted_sdk_config(self).into_builder().sleep_impl(self.clone()).build()
     }
 
     /// Every attempt so far, retries included, in order of departure.
@@ -195,6 +226,17 @@ impl Faults {
         self.0.hung.notified().await;
     }
 
+    /// Waits until an attempt is held by [`Fault::Hold`], or by [`Fault::HoldResponse`] and the
+    /// service has responded, and until nothing else is in flight but what is held or hangs.
+    pub async fn held(&self) {
+        self.0.in_flight.all_held().await;
+    }
+
+    /// Lets everything go on that is held.
+    pub fn release(&self) {
+        self.0.in_flight.release();
+    }
+
     /// How many calls waited for one another, the longest way through all recorded ones: the
     /// sequential round trips.
     #[must_use]
@@ -208,8 +250,10 @@ impl Faults {
         self.0.answered.store(0, Ordering::Relaxed);
     }
 
-    /// Waits until all that was sent has been answered, every [`Fault::LateCopy`] included.
+    /// Waits until all that was sent has been answered, every [`Fault::LateCopy`] and every
+    /// [`Fault::HeldCopy`] included. A [`Fault::HoldResponse`] has to be released before.
     pub async fn settle(&self) {
+        self.0.copies.release();
         self.0.under_way.close();
         self.0.under_way.wait().await;
         self.0.under_way.reopen();

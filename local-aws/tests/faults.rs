@@ -1,51 +1,61 @@
 //! Each fault: what the service did, what the SDK saw, how many attempts left the client.
 #![expect(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Put, TransactWriteItem};
 use aws_sdk_dynamodb::{Client, config};
 use aws_sdk_kms as kms;
 use aws_sdk_s3 as s3;
+use aws_types::SdkConfig;
 use local_aws::{Fault, Faults, Options, Stack};
 
-const BLINK: Duration = Duration::from_millis(300);
+const BLINK: Duration = Duration::from_millis(30);
+/// Longer than any test takes.
+const HOUR: Duration = Duration::from_hours(1);
 
 struct World {
     stack: Stack,
     faults: Faults,
     /// Goes through the faults, and tries once.
     faulted: Client,
+    /// The same, with a time-out that ends in any case.
+    impatient: Client,
     /// Does not.
     db: Client,
+}
+
+type PutResult = Result<(), SdkError<aws_sdk_dynamodb::operation::put_item::PutItemError>>;
+
+/// A client that tries once, for at most so long.
+fn client(aws: &SdkConfig, time_out: Duration) -> Client {
+    let time_outs = config::timeout::TimeoutConfig::builder().operation_attempt_timeout(time_out);
+    let config = config::Builder::from(aws).retry_config(config::retry::RetryConfig::disabled());
+    Client::from_conf(config.timeout_config(time_outs.build()).build())
 }
 
 impl World {
     async fn new() -> World {
         let stack = Stack::start(Options::default()).await.unwrap();
         let faults = Faults::new();
-        let faulted = config::Builder::from(&stack.faulted_sdk_config(&faults))
-            .retry_config(config::retry::RetryConfig::disabled())
-            .timeout_config(
-                config::timeout::TimeoutConfig::builder()
-                    .operation_attempt_timeout(BLINK * 3)
-                    .build(),
-            )
-            .build();
+        let faulted = client(&faults.sdk_config(&stack), Duration::from_secs(1));
+        let impatient = client(&stack.faulted_sdk_config(&faults), BLINK);
         let db = Client::new(&stack.sdk_config());
-        World { faulted: Client::from_conf(faulted), faults, stack, db }
+        World { faulted, impatient, faults, stack, db }
     }
 
     /// Puts an item through the faults; the attempts so far are forgotten.
-    async fn put(
-        &self,
-        fault: Fault,
-    ) -> Result<(), SdkError<aws_sdk_dynamodb::operation::put_item::PutItemError>> {
+    async fn put(&self, fault: Fault) -> PutResult {
+        self.put_by(&self.faulted, fault).await
+    }
+
+    async fn put_by(&self, client: &Client, fault: Fault) -> PutResult {
         self.faults.reset_calls();
         self.faults.script("PutItem", [Some(fault)]);
-        let call = self.faulted.put_item().table_name("ecr").item("PK", s("item"));
+        let call = client.put_item().table_name("ecr").item("PK", s("item"));
         call.item("SK", s("item")).send().await.map(|_| ())
     }
 
@@ -90,15 +100,74 @@ async fn delays_and_hangs_meet_the_clients_time_out() {
     assert!(before.elapsed() >= BLINK * 2);
     world.remove().await;
 
-    for (fault, applied) in [
-        (Fault::Delay(BLINK * 20), false),
-        (Fault::Hang, false),
-        (Fault::DelayAnswer(BLINK * 20), true),
-    ] {
-        let error = world.put(fault).await.unwrap_err();
+    for (fault, applied) in
+        [(Fault::Delay(HOUR), false), (Fault::Hang, false), (Fault::DelayAnswer(HOUR), true)]
+    {
+        let error = world.put_by(&world.impatient, fault).await.unwrap_err();
         assert!(matches!(error, SdkError::TimeoutError(_)), "{error:?}");
+        world.faults.settle().await;
         assert_eq!(world.stored().await, applied);
     }
+    world.stack.stop().await;
+}
+
+#[tokio::test]
+async fn a_time_out_waits_for_all_that_does_not_hang() {
+    let world = World::new().await;
+    world.put(Fault::Delay(Duration::from_millis(1_100))).await.unwrap();
+    for (fault, applied) in [(Fault::HangAfter, true), (Fault::Hang, false)] {
+        world.faults.script("GetItem", [Some(Fault::Hold)]);
+        let get = world.faulted.get_item().table_name("ecr").key("PK", s("a")).key("SK", s("b"));
+        let get = tokio::spawn(get.send());
+        world.faults.held().await;
+        {
+            let mut put = std::pin::pin!(world.put(fault));
+            tokio::select! {
+                response = &mut put => panic!("{response:?}"),
+                () = tokio::time::sleep(Duration::from_millis(1_100)) => {}
+            }
+            world.faults.release();
+            let error = put.await.unwrap_err();
+            assert!(matches!(error, SdkError::TimeoutError(_)), "{error:?}");
+        }
+        get.await.unwrap().unwrap();
+        assert_eq!(world.stored().await, applied);
+        world.remove().await;
+    }
+    world.stack.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_held_goes_on_when_it_is_released() {
+    let world = World::new().await;
+    for (fault, applied) in [(Fault::Hold, false), (Fault::HoldResponse, true)] {
+        let test = async {
+            world.faults.held().await;
+            assert_eq!(world.stored().await, applied);
+            world.faults.release();
+        };
+        let (response, ()) = tokio::join!(world.put(fault), test);
+        response.unwrap();
+        assert!(world.stored().await);
+        assert_eq!(world.faults.count("PutItem"), 1);
+        world.remove().await;
+    }
+    world.stack.stop().await;
+}
+
+#[tokio::test]
+async fn a_batch_leaves_out_its_last_keys() {
+    let world = World::new().await;
+    world.put(Fault::Duplicate).await.unwrap();
+    let key = |name: &str| HashMap::from(["PK", "SK"].map(|part| (part.to_owned(), s(name))));
+    let keys = ["item", "b", "c"].map(key);
+    let asked = KeysAndAttributes::builder().consistent_read(true);
+    let asked = asked.set_keys(Some(keys.to_vec())).build().unwrap();
+    world.faults.script("BatchGetItem", [Some(Fault::LeaveOut(2))]);
+    let batch = world.faulted.batch_get_item().request_items("ecr", asked).send().await.unwrap();
+    assert_eq!(batch.responses.unwrap()["ecr"], [keys[0].clone()]);
+    let left_out = &batch.unprocessed_keys.unwrap()["ecr"];
+    assert_eq!((left_out.keys(), left_out.consistent_read()), (&keys[1..], Some(true)));
     world.stack.stop().await;
 }
 
@@ -121,7 +190,7 @@ async fn what_was_sent_arrives_whatever_becomes_of_the_client() {
     };
     tokio::select! {
         biased;
-        answer = world.put(Fault::DelayAnswer(BLINK)) => panic!("{answer:?}"),
+        answer = world.put(Fault::DelayAnswer(HOUR)) => panic!("{answer:?}"),
         () = left => {}
     }
     world.faults.settle().await;
@@ -148,11 +217,15 @@ async fn a_refused_connection_and_a_page_of_html_are_no_answers() {
 #[tokio::test]
 async fn a_late_copy_arrives_after_the_client_has_gone_on() {
     let world = World::new().await;
-    let error = world.put(Fault::LateCopy(BLINK)).await.unwrap_err();
-    assert!(matches!(error, SdkError::DispatchFailure(_)), "{error:?}");
-    assert!(!world.stored().await);
-    world.faults.settle().await;
-    assert!(world.stored().await);
+    for fault in [Fault::HeldCopy, Fault::LateCopy(BLINK)] {
+        let is_held = fault == Fault::HeldCopy;
+        let error = world.put(fault).await.unwrap_err();
+        assert!(matches!(error, SdkError::DispatchFailure(_)), "{error:?}");
+        assert!(!is_held || !world.stored().await);
+        world.faults.settle().await;
+        assert!(world.stored().await);
+        world.remove().await;
+    }
     world.faults.settle().await;
     world.stack.stop().await;
 }
@@ -177,7 +250,7 @@ async fn a_truncated_answer_is_unreadable_though_applied() {
     world.put(Fault::TruncateBody).await.unwrap_err();
     assert!(world.stored().await);
 
-    let objects = s3::Client::new(&world.stack.faulted_sdk_config(&world.faults));
+    let objects = s3::Client::new(&world.faults.sdk_config(&world.stack));
     let put = objects.put_object().bucket("layers").key("k").body(b"body".to_vec().into());
     put.send().await.unwrap();
     world.faults.script("GetObject", [Some(Fault::TruncateBody)]);
@@ -210,7 +283,7 @@ async fn answers_have_dynamodbs_shape() {
 #[tokio::test]
 async fn s3_and_kms_errors_have_their_own_shapes() {
     let world = World::new().await;
-    let config = world.stack.faulted_sdk_config(&world.faults);
+    let config = world.faults.sdk_config(&world.stack);
     let objects = s3::config::Builder::from(&config);
     let objects = s3::Client::from_conf(
         objects.retry_config(s3::config::retry::RetryConfig::disabled()).build(),
@@ -235,7 +308,7 @@ async fn s3_and_kms_errors_have_their_own_shapes() {
 #[tokio::test]
 async fn s3_puts_pass_unchanged_and_can_be_lost_and_repeated() {
     let world = World::new().await;
-    let objects = s3::Client::new(&world.stack.faulted_sdk_config(&world.faults));
+    let objects = s3::Client::new(&world.faults.sdk_config(&world.stack));
     world.faults.script("PutObject", [Some(Fault::DropAfter), Some(Fault::DropBefore), None]);
     let body = vec![7; 300_000];
     let put = objects.put_object().bucket("manifests").key("a/b c").body(body.clone().into());
@@ -254,7 +327,7 @@ async fn s3_puts_pass_unchanged_and_can_be_lost_and_repeated() {
 #[tokio::test]
 async fn every_retry_counts() {
     let world = World::new().await;
-    let client = Client::new(&world.stack.faulted_sdk_config(&world.faults));
+    let client = Client::new(&world.faults.sdk_config(&world.stack));
     let throttled = Fault::Answer { status: 400, code: "ThrottlingException", message: "" };
     world.faults.script("GetItem", [Some(throttled), Some(Fault::DropBefore), None]);
     let get = || client.get_item().table_name("ecr").key("PK", s("a")).key("SK", s("b")).send();
@@ -323,17 +396,17 @@ async fn a_scripted_cancellation_has_its_reasons() {
 #[tokio::test]
 async fn overlapping_transactions_conflict_and_the_later_is_refused() {
     let world = World::new().await;
-    world.faults.conflicts(BLINK..BLINK + BLINK / 4);
+    world.faults.conflicts(Duration::ZERO..BLINK);
+    world.faults.script("TransactWriteItems", [Some(Fault::HoldResponse)]);
     let first = tokio::spawn(transaction(&world.faulted, &["a", "b"]));
-    while world.faults.count("TransactWriteItems") == 0 {
-        tokio::time::sleep(BLINK / 100).await;
-    }
+    world.faults.held().await;
     let error = transaction(&world.faulted, &["c", "b"]).await.unwrap_err();
     assert_eq!(reasons(error), ["None", "TransactionConflict"]);
     assert_eq!(world.faults.conflicted(), 1);
     let read = world.faulted.get_item().table_name("ecr").key("PK", s("b")).key("SK", s("item"));
     read.send().await.unwrap();
     transaction(&world.faulted, &["d"]).await.unwrap();
+    world.faults.release();
     first.await.unwrap().unwrap();
     for (name, stored) in [("a", true), ("b", true), ("c", false), ("d", true)] {
         assert_eq!(world.stored_item(name).await, stored, "{name}");

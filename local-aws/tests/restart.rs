@@ -213,15 +213,10 @@ async fn a_stack_that_is_dropped_is_gone() {
     drop(stack);
     for url in urls {
         let address = url.strip_prefix("http://").unwrap();
-        let mut refused = false;
-        for _ in 0..100 {
-            refused = tokio::net::TcpStream::connect(address).await.is_err();
-            if refused {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        // Its listeners' tasks still have to end.
+        while tokio::net::TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
         }
-        assert!(refused, "{address}");
     }
 }
 

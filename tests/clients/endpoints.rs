@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws_sdk_ecr::config::retry::RetryConfig;
 use ecr_registry::names::{Digest, RegistryId, RepositoryName, RepositoryRef};
-use ecr_registry::{Config, layer_key};
+use ecr_registry::{App, Config, layer_key};
 use local_aws::api_gateway::{self, Api};
-use local_aws::{DEFAULT_ACCOUNT, Options, Stack};
+use local_aws::{DEFAULT_ACCOUNT, Faults, Options, Stack};
 use tokio::net::TcpListener;
 
 use sign_for_execute_api::SignForExecuteApi;
@@ -39,12 +39,13 @@ impl Endpoints {
             "broken" => config.table = "gone".into(),
             _ => {}
         }
-        let function = local::handler(config, &self.stack);
+        let app = Arc::new(App::new(config, &Faults::new().sdk_config(&self.stack)));
         let calls = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&calls);
         let handler = move |event| {
             counted.fetch_add(1, Ordering::Relaxed);
-            function(event)
+            let app = Arc::clone(&app);
+            async move { local::invoke(&app, event).await }
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stage = (name == "execute-api").then_some("live");

@@ -401,18 +401,19 @@ async fn a_creation_whose_answer_is_lost_is_recognised() {
 
     service.faults.always("TransactWriteItems", Fault::DropBefore);
     let event = event("CreateRepository", ACCOUNT, r#"{"repositoryName":"other"}"#);
-    let deadline = (since_1970() + Duration::from_millis(2_600)).as_millis();
-    service.send_until(event, u64::try_from(deadline).unwrap()).await.is_server_exception();
+    let (answer, took) = service.send_until_cut_off(event, CUT_OFF, async {}).await;
+    answer.is_server_exception();
+    assert!(took <= CUT_OFF - MARGIN, "{took:?}");
     assert_eq!(service.stored().await.items.len(), 1);
 }
 
 /// A call whose first request is lost, and whose second leaves after `meanwhile`.
 async fn creation_with(service: &Service, first: Fault, meanwhile: impl Future) -> Answer {
-    let second = Fault::Delay(Duration::from_millis(300));
-    service.faults.script("TransactWriteItems", [Some(first), Some(second)]);
+    service.faults.script("TransactWriteItems", [Some(first), Some(Fault::Hold)]);
     let meanwhile = async {
-        service.sent("TransactWriteItems", 2).await;
+        service.faults.held().await;
         meanwhile.await;
+        service.faults.release();
     };
     let body = json!({ "repositoryName": "app" });
     let (answer, ()) = tokio::join!(service.call("CreateRepository", &body), meanwhile);
@@ -441,8 +442,7 @@ async fn a_name_that_is_taken_after_an_unknown_outcome_is_not_refused() {
         put.set_item(Some(repository_key("app"))).send().await.unwrap();
     };
     // The first request may still land once that other repository is deleted.
-    let late = Fault::LateCopy(Duration::from_secs(1));
-    creation_with(&service, late, others).await.is_server_exception();
+    creation_with(&service, Fault::HeldCopy, others).await.is_server_exception();
     service.faults.settle().await;
     assert_eq!(service.repository_item("app").await, repository_key("app"));
 }
@@ -451,13 +451,19 @@ async fn a_name_that_is_taken_after_an_unknown_outcome_is_not_refused() {
 async fn a_name_that_is_being_pushed_to_is_taken() {
     let service = Service::start().await;
     service.upload_layers_of("app", &image("a")).await;
-    service.faults.conflicts(Duration::from_millis(200)..Duration::from_millis(300));
+    service.faults.conflicts(Duration::ZERO..Duration::ZERO);
+    service.faults.reset_calls();
+    service.faults.script("TransactWriteItems", [Some(Fault::HoldResponse)]);
+    let push = service.put(request("app", &image("a"), Some("v1")));
     let create = async {
-        service.sent("TransactWriteItems", 1).await;
+        service.faults.held().await;
         service.call("CreateRepository", &json!({ "repositoryName": "app" })).await
     };
-    let push = service.put(request("app", &image("a"), Some("v1")));
-    let (pushed, created) = tokio::join!(push, create);
+    let conflict = async {
+        service.sent("TransactWriteItems", 2).await;
+        service.faults.release();
+    };
+    let (pushed, created, ()) = tokio::join!(push, create, conflict);
     assert_eq!(pushed.status, 200, "{}", pushed.text);
     created.is_refusal(400, "RepositoryAlreadyExistsException", &already_created("app"));
     assert!(service.faults.conflicted() > 0);

@@ -1,6 +1,7 @@
 //! A service of one's own per test, and what is stored afterwards.
 
 mod answers;
+mod clock;
 mod requests;
 
 use std::collections::HashMap;
@@ -19,8 +20,14 @@ use serde_json::{Value, json};
 use crate::second_engine::{self, SecondEngine};
 
 pub(crate) use answers::*;
+pub(crate) use clock::*;
 pub(crate) use requests::*;
 pub(crate) use testing::*;
+
+/// An invocation's time, which ends before the longest time that any call may take.
+pub(crate) const CUT_OFF: Duration = Duration::from_secs(20);
+/// What a call leaves of it, less a millisecond to which timers are rounded up.
+pub(crate) const MARGIN: Duration = Duration::from_millis(1_999);
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
@@ -82,7 +89,7 @@ impl Service {
             second_engine::create_table(&dynamodb, &options.table).await;
         }
         Self {
-            app: Arc::new(App::new(config.clone(), &stack.faulted_sdk_config(&faults))),
+            app: Arc::new(App::new(config.clone(), &faults.sdk_config(&stack))),
             config,
             faults,
             dynamodb,
@@ -95,7 +102,7 @@ impl Service {
 
     /// The same stored things, seen by a process that remembers nothing.
     pub(crate) fn restarted(&self) -> Self {
-        let app = App::new(self.config.clone(), &self.stack.faulted_sdk_config(&self.faults));
+        let app = App::new(self.config.clone(), &self.faults.sdk_config(&self.stack));
         Self { app: Arc::new(app), ..self.clone() }
     }
 
@@ -108,6 +115,28 @@ impl Service {
         let mut context = Context::default();
         context.deadline = deadline;
         Answer::read(&local::invoke(&self.app, LambdaEvent::new(event, context)).await)
+    }
+
+    /// The response to a call of an invocation that `ends` so soon, by a clock that stands still until
+    /// `ready` completes and then jumps from timer to timer. Also returns the time that the call took
+    /// by that clock.
+    pub(crate) async fn send_until_cut_off(
+        &self,
+        event: Value,
+        ends: Duration,
+        ready: impl Future<Output = ()>,
+    ) -> (Answer, Duration) {
+        let clock = StoppedClock::stop();
+        let ready = async {
+            ready.await;
+            clock.jump();
+        };
+        let began = tokio::time::Instant::now();
+        let deadline = u64::try_from((since_1970() + ends).as_millis()).unwrap();
+        let (answer, ()) = tokio::join!(self.send_until(event, deadline), ready);
+        let took = began.elapsed();
+        tokio::time::resume();
+        (answer, took)
     }
 
     /// The whole response, as Lambda gets it.
@@ -253,16 +282,13 @@ impl Service {
         get.set_key(Some(key)).consistent_read(true).send().await.unwrap().item
     }
 
-    /// Puts an image's item alone, which is what an index needs, with so many bytes more in it.
-    pub(crate) async fn put_image_item(&self, repository: &str, digest: &str, filler: usize) {
+    /// Puts an image's item alone, which is what an index needs.
+    pub(crate) async fn put_image_item(&self, repository: &str, digest: &str) {
         let repo_id = s(&self.repository_item(repository).await, "repoId");
         let zero = || AttributeValue::N("0".into());
         let mut item = key(format!("R#{repo_id}"), format!("IMAGE#{digest}"));
         item.extend([("tagCount".into(), zero()), ("refCount".into(), zero())]);
         item.insert("mediaType".into(), AttributeValue::S(OCI_IMAGE.into()));
-        if filler > 0 {
-            item.insert("filler".into(), AttributeValue::S("x".repeat(filler)));
-        }
         let put = self.dynamodb.put_item().table_name(&self.stack.options().table);
         put.set_item(Some(item)).send().await.unwrap();
     }

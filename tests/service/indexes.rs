@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use serde_json::json;
+use local_aws::Fault;
+use serde_json::{Value, json};
 
 use crate::harness::*;
 
@@ -37,12 +38,23 @@ async fn what_a_batch_leaves_out_is_asked_for_again() {
     let service = Service::start().await;
     let children: Vec<String> = (0..45).map(|n| format!("child {n}")).collect();
     for child in &children {
-        // An answer has 16 MB at most.
-        service.put_image_item("app", &sha256(child), 390_000).await;
+        service.put_image_item("app", &sha256(child)).await;
     }
+    service.faults.script("BatchGetItem", [5, 3].map(|keys| Some(Fault::LeaveOut(keys))));
     let answer = service.put(request("app", &of(&children), Some("v1"))).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
-    assert_eq!(service.faults.count("BatchGetItem"), 2);
+    let calls = service.faults.calls();
+    let asked: Vec<Vec<Value>> = calls
+        .iter()
+        .filter(|call| call.operation == "BatchGetItem")
+        .map(|call| {
+            let body: Value = serde_json::from_slice(&call.body).unwrap();
+            body["RequestItems"]["ecr"]["Keys"].as_array().unwrap().clone()
+        })
+        .collect();
+    let [all, five, three] = &asked[..] else { panic!("{} batches", asked.len()) };
+    assert!(all.ends_with(five) && five.len() == 5);
+    assert!(five.ends_with(three) && three.len() == 3);
     assert_eq!(service.faults.count("TransactGetItems"), 0, "nothing seemed to be missing");
 }
 

@@ -55,6 +55,36 @@ async fn what_is_no_manifest_is_refused() {
 }
 
 #[tokio::test]
+async fn bytes_are_stored_as_they_came() {
+    let service = Service::start().await;
+    let compact = image("a");
+    let pretty = serde_json::to_string_pretty(&serde_json::from_str::<Value>(&compact).unwrap());
+    let pretty = pretty.unwrap();
+    let empty = json!({
+        "mediaType": "application/vnd.oci.empty.v1+json", "digest": sha256("{}"), "size": 2,
+        "data": "e30=",
+    });
+    let artifact = changed_in(&changed("/config", empty.clone()), "/layers", json!([empty]));
+    for (n, manifest) in [
+        pretty.replace('\n', "\r\n"),
+        format!("{pretty}\n"),
+        pretty,
+        format!(" \t{compact}\r\n"),
+        compact.replacen('{', r#"{"annotations":{"u":"a\u003cb\u003e\u0026c<b>&c"},"#, 1),
+        artifact,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let response = service.push("app", &manifest, Some(&format!("v{n}"))).await;
+        assert_eq!(response.digest(), sha256(&manifest));
+        assert_eq!(response.json["image"]["imageManifest"], manifest.as_str());
+        let stored = service.manifest_item("app", &response.digest()).await.unwrap();
+        assert_eq!(stored["body"].as_b().unwrap().as_ref(), manifest.as_bytes());
+    }
+}
+
+#[tokio::test]
 async fn members_that_matter_must_be_there_and_of_their_shape() {
     let service = Service::start().await;
     for path in [
@@ -82,7 +112,9 @@ async fn members_that_matter_must_be_there_and_of_their_shape() {
             }
         }
     }
+    is_invalid(&service, &image("a").replacen("\"size\":5", "\"size\":5e0", 1)).await;
     for (path, value) in [
+        ("/mediaType", json!(format!("{OCI_IMAGE}; charset=utf-8"))),
         ("/schemaVersion", json!(1)),
         ("/schemaVersion", json!(3)),
         ("/schemaVersion", json!(2.0)),

@@ -9,21 +9,20 @@ use serde_json::{Value, json};
 
 use crate::harness::*;
 
-/// Puts while `meanwhile` happens: `operation`, the next time it is sent, waits for it.
+/// Puts while `meanwhile` happens: `operation` is held before it is sent the next time.
 async fn put_meanwhile(
     service: &Service,
     body: Value,
     operation: &'static str,
     meanwhile: impl Future<Output = ()>,
 ) -> Answer {
-    service.faults.script(operation, [Some(Fault::Delay(Duration::from_secs(1)))]);
-    let already = service.faults.count(operation);
-    let put = service.put(body);
+    service.faults.script(operation, [Some(Fault::Hold)]);
     let meanwhile = async {
-        service.sent(operation, already + 1).await;
+        service.faults.held().await;
         meanwhile.await;
+        service.faults.release();
     };
-    futures_util::future::join(put, meanwhile).await.0
+    futures_util::future::join(service.put(body), meanwhile).await.0
 }
 
 fn mode(mode: &str) -> AttributeValue {
@@ -156,7 +155,7 @@ impl BigIndex {
     }
 
     async fn store(&self, service: &Service, child: usize) {
-        service.put_image_item("app", &sha256(&self.children[child]), 0).await;
+        service.put_image_item("app", &sha256(&self.children[child])).await;
     }
 
     async fn delete(&self, service: &Service, child: usize) {
@@ -209,14 +208,7 @@ async fn a_child_comes_and_another_goes(limit: u64) {
         index.delete(&service, 7).await;
         index.store(&service, 90).await;
     };
-    let already = service.faults.count("TransactGetItems");
-    service.faults.script("TransactGetItems", [Some(Fault::Delay(Duration::from_secs(1)))]);
-    let put = service.put(index.request());
-    let meanwhile = async {
-        service.sent("TransactGetItems", already + 2).await;
-        swap.await;
-    };
-    let answer = futures_util::future::join(put, meanwhile).await.0;
+    let answer = put_meanwhile(&service, index.request(), "TransactGetItems", swap).await;
     let message = images_not_found(&[&sha256("child 7")]);
     answer.is_refusal(400, "ReferencedImagesNotFoundException", &message);
     assert!(service.tag_item("app", "v1").await.is_none());
@@ -228,12 +220,11 @@ async fn children_that_come_before_the_confirmation_are_not_missing() {
     // One more than the confirmation can see.
     let index = BigIndex::of(&service, 98).await;
     // The first transaction reads the children, the second confirms.
-    service.faults.script("TransactGetItems", [None, Some(Fault::Delay(Duration::from_secs(1)))]);
+    service.faults.script("TransactGetItems", [None]);
     let store = async {
-        service.sent("TransactGetItems", 2).await;
         join_all((0..98).map(|child| index.store(&service, child))).await;
     };
-    let answer = futures_util::future::join(service.put(index.request()), store).await.0;
+    let answer = put_meanwhile(&service, index.request(), "TransactGetItems", store).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
 }
 

@@ -1,8 +1,6 @@
 //! Lost, late and refused answers of the stores: what is asked again, under which token, and what
 //! the client is told.
 
-use std::time::Duration;
-
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::{FutureExt, join_all};
 use local_aws::Fault;
@@ -216,14 +214,14 @@ async fn a_call_ends_before_its_invocation_does() {
     for operation in ["GetItem", "BatchGetItem", "HeadObject", COMMIT] {
         let service = service.restarted();
         service.faults.clear();
-        service.faults.always(operation, Fault::Hang);
-        let now = since_1970();
-        let deadline = u64::try_from((now + Duration::from_millis(2_600)).as_millis()).unwrap();
+        service.faults.always(operation, Fault::Hold);
         let body = request("app", &image("a"), Some("v1")).to_string();
         let before = service.stored().await;
-        service.send_until(event("PutImage", ACCOUNT, &body), deadline).await.is_server_exception();
-        let after = since_1970();
-        assert!(u64::try_from(after.as_millis()).unwrap() < deadline, "{operation}");
+        let event = event("PutImage", ACCOUNT, &body);
+        let (answer, took) =
+            service.send_until_cut_off(event, CUT_OFF, service.faults.held()).await;
+        answer.is_server_exception();
+        assert!(took <= CUT_OFF - MARGIN, "{operation}: {took:?}");
         assert_eq!(service.stored().await, before, "{operation}");
     }
 }
@@ -356,12 +354,12 @@ async fn what_does_not_answer_in_time_is_asked_again() {
 async fn a_commit_that_has_no_answer_when_the_call_must_end_is_logged_as_unknown() {
     let service = Service::start().await;
     service.upload_layers_of("app", &image("a")).await;
-    service.faults.always(COMMIT, Fault::HangAfter);
-    let end = (since_1970() + Duration::from_millis(2_600)).as_millis();
+    service.faults.always(COMMIT, Fault::HoldResponse);
     let body = request("app", &image("a"), Some("v1"));
     listen();
     let event = event("PutImage", ACCOUNT, &body.to_string());
-    service.send_until(event, u64::try_from(end).unwrap()).await.is_server_exception();
+    let (answer, _) = service.send_until_cut_off(event, CUT_OFF, service.faults.held()).await;
+    answer.is_server_exception();
     let (_, events) = logged();
     assert_eq!(events[0]["fields"]["outcome"], "unknown");
     service.faults.clear();

@@ -26,7 +26,7 @@ impl SecondEngine {
         let free = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
-        let process = Command::new("java")
+        let mut process = Command::new("java")
             .arg(format!("-Djava.library.path={}", directory.join("DynamoDBLocal_lib").display()))
             .arg("-jar")
             .arg(directory.join("DynamoDBLocal.jar"))
@@ -35,14 +35,11 @@ impl SecondEngine {
             .stderr(Stdio::null())
             .spawn()
             .expect("DYNAMODB_LOCAL_DIR needs java");
-        let engine = Self { process, port };
-        for _ in 0..600 {
-            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return Some(engine);
-            }
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert_eq!(process.try_wait().unwrap(), None, "DynamoDB Local has ended");
             std::thread::sleep(Duration::from_millis(100));
         }
-        unreachable!("DynamoDB Local does not listen within a minute");
+        Some(Self { process, port })
     }
 
     pub(crate) fn url(&self) -> String {

@@ -20,7 +20,7 @@ const HOUR: Duration = Duration::from_hours(1);
 fn sweeper(service: &Service) -> Sweeper {
     let options = service.stack.options();
     let config = SweeperConfig::read(|name| options.variable(name)).unwrap();
-    Sweeper::new(config, &service.stack.faulted_sdk_config(&service.faults))
+    Sweeper::new(config, &service.faults.sdk_config(&service.stack))
 }
 
 async fn sweep_until(
@@ -163,7 +163,14 @@ async fn what_pushes_leave_behind_goes() {
     let racers =
         ["a", "b", "c", "d"].map(|tag| request("app", &image_of_bytes(SPILLED + 1), Some(tag)));
     service.upload_layers_of("app", &image_of_bytes(SPILLED + 1)).await;
-    let answers = futures_util::future::join_all(racers.map(|body| service.put(body))).await;
+    // Each has put its body before any of them commits.
+    service.faults.script("TransactWriteItems", [const { Some(Fault::Hold) }; 4]);
+    let all_are_put = async {
+        service.faults.held().await;
+        service.faults.release();
+    };
+    let race = futures_util::future::join_all(racers.map(|body| service.put(body)));
+    let (answers, ()) = tokio::join!(race, all_are_put);
     assert!(answers.iter().all(|answer| answer.status == 200));
     let bodies = service.stored().await.bodies.len() as u64;
     assert!(bodies > 2, "nobody lost the race");
@@ -265,8 +272,14 @@ async fn a_run_ends_at_its_deadline_and_says_that_it_saw_not_all() {
     service.push("app", &image_of_bytes(SPILLED), Some("v1")).await;
     let before = service.stored().await;
     for operation in ["ListObjectsV2", "GetItem"] {
-        service.faults.always(operation, Fault::Hang);
-        let run = sweep_until(&service, since_1970() + HOUR, Duration::from_millis(300)).await;
+        service.faults.always(operation, Fault::Hold);
+        let clock = StoppedClock::stop();
+        let held = async {
+            service.faults.held().await;
+            clock.jump();
+        };
+        let (run, ()) = tokio::join!(sweep(&service), held);
+        tokio::time::resume();
         assert_eq!(run.unwrap(), Swept::default(), "{operation}");
         assert_eq!(service.stored().await, before);
         service.faults.clear();

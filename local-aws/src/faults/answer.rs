@@ -91,7 +91,7 @@ fn json(
     answer(status, content_type, json!({"__type": code, "message": message}).to_string())
 }
 
-fn answer(
+pub(super) fn answer(
     status: u16,
     content_type: &'static str,
     body: String,

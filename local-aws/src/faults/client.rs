@@ -18,7 +18,7 @@ use aws_smithy_types::byte_stream::ByteStream;
 use axum::body::Bytes;
 use http_body::{Body, Frame};
 
-use super::{Call, Fault, Faults, answer, lock, operation};
+use super::{Call, Fault, Faults, answer, batch, lock, operation};
 
 /// How much of a request's body a [`Call`] keeps.
 const KEPT_BODY: usize = 64 * 1024;
@@ -63,6 +63,7 @@ impl Faulted {
         let body = collect(request.take_body()).await?;
         *request.body_mut() = SdkBody::from(body.clone());
         let faults = self.faults.clone();
+        let _in_flight = faults.0.in_flight.begins();
         let round = faults.0.answered.load(Ordering::Relaxed) + 1;
         let answer = self.attempt_in(round, request, &body).await;
         faults.0.answered.fetch_max(round, Ordering::Relaxed);
@@ -94,7 +95,7 @@ impl Faulted {
         match fault {
             Fault::DropBefore => Err(broken()),
             Fault::DropAfter => {
-                self.send_wholly(&call, request).await?;
+                self.send(&call, request).await?;
                 Err(broken())
             }
             Fault::Delay(time) => {
@@ -106,20 +107,33 @@ impl Faulted {
                 tokio::time::sleep(time).await;
                 answer
             }
+            Fault::Hold => {
+                self.faults.0.in_flight.hold().await;
+                self.send(&call, request).await
+            }
+            Fault::HoldResponse => self.send_and(&call, request, true).await,
             Fault::Duplicate => {
-                self.send_wholly(&call, copy(&request)?).await?;
+                self.send(&call, copy(&request)?).await?;
                 self.send(&call, request).await
             }
             Fault::LateCopy(time) => {
                 self.faults.0.under_way.clone().spawn(async move {
                     tokio::time::sleep(time).await;
-                    let _ = self.send_wholly(&call, request).await;
+                    let _ = self.send(&call, request).await;
+                });
+                Err(broken())
+            }
+            Fault::HeldCopy => {
+                let releases = self.faults.0.copies.releases();
+                self.faults.0.under_way.clone().spawn(async move {
+                    self.faults.0.copies.hold_since(releases).await;
+                    let _ = self.send(&call, request).await;
                 });
                 Err(broken())
             }
             Fault::Hang => self.hang().await,
             Fault::HangAfter => {
-                self.send_wholly(&call, request).await?;
+                self.send(&call, request).await?;
                 self.hang().await
             }
             Fault::Refuse => {
@@ -131,30 +145,46 @@ impl Faulted {
                 self.inner.call(request).await
             }
             Fault::Garbage(status) => {
-                self.send_wholly(&call, request).await?;
+                self.send(&call, request).await?;
                 answer::page(status)
             }
             Fault::TruncateBody => {
                 let mut answer = self.send(&call, request).await?;
-                let body = collect(answer.take_body()).await?;
+                let body = Bytes::copy_from_slice(answer.body().bytes().unwrap_or_default());
                 let half = Half(Some(body.slice(..body.len() / 2)));
                 *answer.body_mut() = SdkBody::from_body_1_x(half);
                 Ok(answer)
             }
             Fault::Answer { status, code, message } => answer::error(&call, status, code, message),
             Fault::AnswerAfter { status, code, message } => {
-                self.send_wholly(&call, request).await?;
+                self.send(&call, request).await?;
                 answer::error(&call, status, code, message)
             }
             Fault::Cancelled(codes) => answer::cancelled(&codes),
+            Fault::LeaveOut(keys) => {
+                let unprocessed = batch::take_keys(&mut request, keys)?;
+                let response = self.send(&call, request).await?;
+                batch::with_unprocessed(&response, unprocessed)
+            }
         }
     }
 
-    /// Sends, unless the request is a transaction that conflicts with one under way.
+    /// Sends, unless the request is a transaction that conflicts with one under way. The response has
+    /// been read to its end.
     async fn send(
         &self,
         call: &Call,
         request: HttpRequest,
+    ) -> Result<HttpResponse, ConnectorError> {
+        self.send_and(call, request, false).await
+    }
+
+    /// The same; a response that is `held` comes, and a transaction ends, at the next release.
+    async fn send_and(
+        &self,
+        call: &Call,
+        request: HttpRequest,
+        held: bool,
     ) -> Result<HttpResponse, ConnectorError> {
         let conflicts = lock(&self.faults.0.conflicts).clone();
         let body = request.body().bytes().unwrap_or_default();
@@ -166,15 +196,31 @@ impl Faulted {
                 return answer::cancelled(&reasons);
             }
         };
-        let inner = self.inner.clone();
+        let (inner, faults) = (self.inner.clone(), self.faults.clone());
+        let hold = async move {
+            if held {
+                faults.0.in_flight.hold().await;
+            }
+        };
         let sent = self.faults.0.under_way.spawn(async move {
-            let Some((under_way, time)) = transaction else { return inner.call(request).await };
+            let call = async move {
+                let mut answer = inner.call(request).await?;
+                let body = collect(answer.take_body()).await?;
+                *answer.body_mut() = SdkBody::from(body);
+                Ok(answer)
+            };
+            let Some((under_way, time)) = transaction else {
+                let answer = call.await;
+                hold.await;
+                return answer;
+            };
             // Half of its time before it takes effect, half after.
             tokio::time::sleep(time / 2).await;
-            let answer = inner.call(request).await;
+            let answer: Result<HttpResponse, ConnectorError> = call.await;
             if answer.as_ref().is_ok_and(|answer| answer.status().is_success()) {
                 under_way.applied();
             }
+            hold.await;
             tokio::time::sleep(time / 2).await;
             drop(under_way);
             answer
@@ -183,15 +229,9 @@ impl Faulted {
     }
 
     async fn hang(&self) -> Result<HttpResponse, ConnectorError> {
+        let _hung = self.faults.0.in_flight.hangs();
         self.faults.0.hung.notify_one();
         std::future::pending().await
-    }
-
-    /// Sends and reads the answer to its end, so that it is certain that the service has acted.
-    async fn send_wholly(&self, call: &Call, request: HttpRequest) -> Result<(), ConnectorError> {
-        let answer = self.send(call, request).await?;
-        collect(answer.into_body()).await?;
-        Ok(())
     }
 }
 
