@@ -220,7 +220,8 @@ async fn the_response_comes_two_seconds_before_the_invocation_would_be_cut_off()
     assert_eq!(body(&response, 500)["__type"], "ServerException");
     let log = function.log();
     let call: Value = serde_json::from_str(log.last().unwrap()).unwrap();
-    assert_eq!(call["fields"]["cause"], "responding before the deadline");
+    let cause = call["fields"]["cause"].as_str().unwrap();
+    assert!(cause.ends_with(": responding before the deadline"), "{cause}");
     // After one second of three: the first attempt's time-out of two would have made another.
     silent.set_nonblocking(true).unwrap();
     assert!(silent.incoming().take_while(Result::is_ok).count() <= 1);
