@@ -44,7 +44,7 @@ impl World {
         let faulted = client(&faults.sdk_config(&stack), Duration::from_secs(1));
         let impatient = client(&stack.faulted_sdk_config(&faults), BLINK);
         let db = Client::new(&stack.sdk_config());
-        World { faulted, impatient, faults, stack, db }
+        World { stack, faults, faulted, impatient, db }
     }
 
     /// Puts an item through the faults; the attempts so far are forgotten.
