@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata as _, SdkError};
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use aws_sdk_dynamodb::{Client, config};
@@ -11,14 +12,19 @@ use aws_sdk_kms as kms;
 use aws_sdk_s3 as s3;
 use local_aws::{Fault, Faults, Options, Stack};
 
+/// How long a short delay takes.
 const BLINK: Duration = Duration::from_millis(300);
+/// How long a delay takes that no test waits for.
+const HOUR: Duration = Duration::from_hours(1);
 
 struct World {
     stack: Stack,
     faults: Faults,
-    /// Goes through the faults, and tries once.
+    /// Has the faults in front of it, and tries once.
     faulted: Client,
-    /// Does not.
+    /// The same, with a time-out.
+    impatient: Client,
+    /// Has no faults.
     db: Client,
 }
 
@@ -27,25 +33,28 @@ impl World {
         let stack = Stack::start(Options::default()).await.unwrap();
         let faults = Faults::new();
         let faulted = config::Builder::from(&stack.faulted_sdk_config(&faults))
-            .retry_config(config::retry::RetryConfig::disabled())
-            .timeout_config(
-                config::timeout::TimeoutConfig::builder()
-                    .operation_attempt_timeout(BLINK * 3)
-                    .build(),
-            )
-            .build();
+            .retry_config(config::retry::RetryConfig::disabled());
+        let timeout = config::timeout::TimeoutConfig::builder().operation_attempt_timeout(BLINK);
+        let impatient = faulted.clone().timeout_config(timeout.build());
+        let [faulted, impatient] =
+            [faulted, impatient].map(|config| Client::from_conf(config.build()));
         let db = Client::new(&stack.sdk_config());
-        World { faulted: Client::from_conf(faulted), faults, stack, db }
+        World { stack, faults, faulted, impatient, db }
     }
 
-    /// Puts an item through the faults; the attempts so far are forgotten.
-    async fn put(
+    /// Puts an item with this fault, and clears the record of calls before.
+    async fn put(&self, fault: Fault) -> Result<(), SdkError<PutItemError>> {
+        self.put_through(&self.faulted, fault).await
+    }
+
+    async fn put_through(
         &self,
+        client: &Client,
         fault: Fault,
-    ) -> Result<(), SdkError<aws_sdk_dynamodb::operation::put_item::PutItemError>> {
+    ) -> Result<(), SdkError<PutItemError>> {
         self.faults.reset_calls();
         self.faults.script("PutItem", [Some(fault)]);
-        let call = self.faulted.put_item().table_name("ecr").item("PK", s("item"));
+        let call = client.put_item().table_name("ecr").item("PK", s("item"));
         call.item("SK", s("item")).send().await.map(|_| ())
     }
 
@@ -90,24 +99,23 @@ async fn delays_and_hangs_meet_the_clients_time_out() {
     assert!(before.elapsed() >= BLINK * 2);
     world.remove().await;
 
-    for (fault, applied) in [
-        (Fault::Delay(BLINK * 20), false),
-        (Fault::Hang, false),
-        (Fault::DelayAnswer(BLINK * 20), true),
-    ] {
-        let error = world.put(fault).await.unwrap_err();
+    for (fault, applied) in
+        [(Fault::Delay(HOUR), false), (Fault::Hang, false), (Fault::DelayAnswer(HOUR), true)]
+    {
+        let error = world.put_through(&world.impatient, fault).await.unwrap_err();
         assert!(matches!(error, SdkError::TimeoutError(_)), "{error:?}");
+        world.faults.settle().await;
         assert_eq!(world.stored().await, applied);
     }
     world.stack.stop().await;
 }
 
 #[tokio::test]
-async fn what_was_sent_arrives_whatever_becomes_of_the_client() {
+async fn what_was_sent_arrives_whatever_happens_to_the_client() {
     let world = World::new().await;
     for (fault, applied) in [(Fault::Hang, false), (Fault::HangAfter, true)] {
         tokio::select! {
-            answer = world.put(fault) => panic!("{answer:?}"),
+            response = world.put(fault) => panic!("{response:?}"),
             () = world.faults.hung() => {}
         }
         assert_eq!(world.stored().await, applied);
@@ -121,7 +129,7 @@ async fn what_was_sent_arrives_whatever_becomes_of_the_client() {
     };
     tokio::select! {
         biased;
-        answer = world.put(Fault::DelayAnswer(BLINK)) => panic!("{answer:?}"),
+        response = world.put(Fault::DelayAnswer(BLINK)) => panic!("{response:?}"),
         () = left => {}
     }
     world.faults.settle().await;
@@ -130,15 +138,15 @@ async fn what_was_sent_arrives_whatever_becomes_of_the_client() {
 }
 
 #[tokio::test]
-async fn a_refused_connection_and_a_page_of_html_are_no_answers() {
+async fn a_rejected_connection_and_a_page_of_html_are_no_responses() {
     let world = World::new().await;
     let error = world.put(Fault::Refuse).await.unwrap_err();
     assert!(matches!(error, SdkError::DispatchFailure(_)), "{error:?}");
     assert!(format!("{error:?}").contains("ConnectionRefused"), "{error:?}");
     assert!(!world.stored().await);
     for status in [400, 500, 200] {
-        let answer = world.put(Fault::Garbage(status)).await;
-        assert!(answer.is_err_and(|error| error.code().is_none()), "{status}");
+        let response = world.put(Fault::Garbage(status)).await;
+        assert!(response.is_err_and(|error| error.code().is_none()), "{status}");
         assert!(world.stored().await);
         world.remove().await;
     }
@@ -148,10 +156,11 @@ async fn a_refused_connection_and_a_page_of_html_are_no_answers() {
 #[tokio::test]
 async fn a_late_copy_arrives_after_the_client_has_gone_on() {
     let world = World::new().await;
+    let before = Instant::now();
     let error = world.put(Fault::LateCopy(BLINK)).await.unwrap_err();
     assert!(matches!(error, SdkError::DispatchFailure(_)), "{error:?}");
-    assert!(!world.stored().await);
     world.faults.settle().await;
+    assert!(before.elapsed() >= BLINK);
     assert!(world.stored().await);
     world.faults.settle().await;
     world.stack.stop().await;
@@ -165,14 +174,14 @@ async fn a_duplicate_is_applied_twice() {
     let call = call.key("SK", s("item")).update_expression("ADD #count :one");
     let call = call.expression_attribute_names("#count", "count");
     let call = call.expression_attribute_values(":one", AttributeValue::N("1".into()));
-    let answer = call.return_values("UPDATED_NEW".into()).send().await.unwrap();
-    assert_eq!(answer.attributes.unwrap()["count"], AttributeValue::N("2".into()));
+    let response = call.return_values("UPDATED_NEW".into()).send().await.unwrap();
+    assert_eq!(response.attributes.unwrap()["count"], AttributeValue::N("2".into()));
     assert_eq!(world.faults.count("UpdateItem"), 1);
     world.stack.stop().await;
 }
 
 #[tokio::test]
-async fn a_truncated_answer_is_unreadable_though_applied() {
+async fn a_truncated_response_is_unreadable_though_the_call_was_applied() {
     let world = World::new().await;
     world.put(Fault::TruncateBody).await.unwrap_err();
     assert!(world.stored().await);
@@ -187,16 +196,16 @@ async fn a_truncated_answer_is_unreadable_though_applied() {
 }
 
 #[tokio::test]
-async fn answers_have_dynamodbs_shape() {
+async fn responses_have_dynamodbs_shape() {
     let world = World::new().await;
-    let answer = |status, code| Fault::Answer { status, code, message: "by a fault" };
+    let response = |status, code| Fault::Answer { status, code, message: "by a fault" };
     for (status, code) in [
         (500, "InternalServerError"),
         (400, "ThrottlingException"),
         (400, "ProvisionedThroughputExceededException"),
         (400, "TransactionInProgressException"),
     ] {
-        let error = world.put(answer(status, code)).await.unwrap_err();
+        let error = world.put(response(status, code)).await.unwrap_err();
         assert_eq!((error.code(), error.message()), (Some(code), Some("by a fault")));
         assert_eq!(error.raw_response().unwrap().status().as_u16(), status);
         assert!(!world.stored().await);
@@ -225,8 +234,8 @@ async fn s3_and_kms_errors_have_their_own_shapes() {
     assert_eq!((error.code(), error.message()), (Some("SlowDown"), Some("Reduce your rate.")));
 
     let keys = kms::Client::new(&config);
-    let answer = Fault::Answer { status: 400, code: "KeyUnavailableException", message: "no" };
-    world.faults.always("GenerateDataKey", answer);
+    let response = Fault::Answer { status: 400, code: "KeyUnavailableException", message: "no" };
+    world.faults.always("GenerateDataKey", response);
     let error = keys.generate_data_key().key_id("k").send().await.unwrap_err();
     assert_eq!(error.code(), Some("KeyUnavailableException"));
     world.stack.stop().await;
@@ -268,17 +277,17 @@ async fn every_retry_counts() {
 #[tokio::test]
 async fn scripts_come_before_always_and_that_before_the_hook() {
     let world = World::new().await;
-    let answer = |code| Fault::Answer { status: 400, code, message: "" };
+    let response = |code| Fault::Answer { status: 400, code, message: "" };
     world.faults.on_call(move |call| {
-        (call.service == "dynamodb" && call.operation != "GetItem").then(|| answer("Hook"))
+        (call.service == "dynamodb" && call.operation != "GetItem").then(|| response("Hook"))
     });
-    assert_eq!(world.put(answer("Script")).await.unwrap_err().code(), Some("Script"));
+    assert_eq!(world.put(response("Script")).await.unwrap_err().code(), Some("Script"));
     let put = async || {
         let call = world.faulted.put_item().table_name("ecr").item("PK", s("item"));
         call.item("SK", s("item")).send().await
     };
     assert_eq!(put().await.unwrap_err().code(), Some("Hook"));
-    world.faults.always("PutItem", answer("Always"));
+    world.faults.always("PutItem", response("Always"));
     assert_eq!(put().await.unwrap_err().code(), Some("Always"));
     world.faults.clear();
     put().await.unwrap();
@@ -321,20 +330,22 @@ async fn a_scripted_cancellation_has_its_reasons() {
 }
 
 #[tokio::test]
-async fn overlapping_transactions_conflict_and_the_later_is_refused() {
+async fn overlapping_transactions_conflict_and_the_later_is_rejected() {
     let world = World::new().await;
     world.faults.conflicts(BLINK..BLINK + BLINK / 4);
-    let first = tokio::spawn(transaction(&world.faulted, &["a", "b"]));
-    while world.faults.count("TransactWriteItems") == 0 {
-        tokio::time::sleep(BLINK / 100).await;
-    }
-    let error = transaction(&world.faulted, &["c", "b"]).await.unwrap_err();
-    assert_eq!(reasons(error), ["None", "TransactionConflict"]);
-    assert_eq!(world.faults.conflicted(), 1);
     let read = world.faulted.get_item().table_name("ecr").key("PK", s("b")).key("SK", s("item"));
-    read.send().await.unwrap();
-    transaction(&world.faulted, &["d"]).await.unwrap();
-    first.await.unwrap().unwrap();
+    // One thread sends all four before it handles the first response.
+    let (first, second, read, other) = tokio::join!(
+        transaction(&world.faulted, &["a", "b"]),
+        transaction(&world.faulted, &["c", "b"]),
+        read.send(),
+        transaction(&world.faulted, &["d"]),
+    );
+    first.unwrap();
+    assert_eq!(reasons(second.unwrap_err()), ["None", "TransactionConflict"]);
+    assert_eq!(world.faults.conflicted(), 1);
+    read.unwrap();
+    other.unwrap();
     for (name, stored) in [("a", true), ("b", true), ("c", false), ("d", true)] {
         assert_eq!(world.stored_item(name).await, stored, "{name}");
     }

@@ -1,4 +1,4 @@
-//! The HTTP client that an SDK is given: plain HTTP, with the faults in front of it.
+//! The HTTP client of an SDK: plain HTTP with the faults in front of it.
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
@@ -18,12 +18,12 @@ use aws_smithy_types::byte_stream::ByteStream;
 use axum::body::Bytes;
 use http_body::{Body, Frame};
 
-use super::{Call, Fault, Faults, answer, lock, operation};
+use super::{Call, Fault, Faults, lock, operation, response};
 
 /// How much of a request's body a [`Call`] keeps.
 const KEPT_BODY: usize = 64 * 1024;
 
-/// The client that really sends, with its pool of connections.
+/// The client that sends, with its pool of connections.
 #[derive(Debug)]
 pub(super) struct PlainHttp(SharedHttpClient);
 
@@ -63,10 +63,10 @@ impl Faulted {
         let body = collect(request.take_body()).await?;
         *request.body_mut() = SdkBody::from(body.clone());
         let faults = self.faults.clone();
-        let round = faults.0.answered.load(Ordering::Relaxed) + 1;
-        let answer = self.attempt_in(round, request, &body).await;
-        faults.0.answered.fetch_max(round, Ordering::Relaxed);
-        answer
+        let round = faults.0.completed.load(Ordering::Relaxed) + 1;
+        let response = self.attempt_in(round, request, &body).await;
+        faults.0.completed.fetch_max(round, Ordering::Relaxed);
+        response
     }
 
     async fn attempt_in(
@@ -102,9 +102,9 @@ impl Faulted {
                 self.send(&call, request).await
             }
             Fault::DelayAnswer(time) => {
-                let answer = self.send(&call, request).await;
+                let response = self.send(&call, request).await;
                 tokio::time::sleep(time).await;
-                answer
+                response
             }
             Fault::Duplicate => {
                 self.send_wholly(&call, copy(&request)?).await?;
@@ -132,21 +132,23 @@ impl Faulted {
             }
             Fault::Garbage(status) => {
                 self.send_wholly(&call, request).await?;
-                answer::page(status)
+                response::page(status)
             }
             Fault::TruncateBody => {
-                let mut answer = self.send(&call, request).await?;
-                let body = collect(answer.take_body()).await?;
+                let mut response = self.send(&call, request).await?;
+                let body = collect(response.take_body()).await?;
                 let half = Half(Some(body.slice(..body.len() / 2)));
-                *answer.body_mut() = SdkBody::from_body_1_x(half);
-                Ok(answer)
+                *response.body_mut() = SdkBody::from_body_1_x(half);
+                Ok(response)
             }
-            Fault::Answer { status, code, message } => answer::error(&call, status, code, message),
+            Fault::Answer { status, code, message } => {
+                response::error(&call, status, code, message)
+            }
             Fault::AnswerAfter { status, code, message } => {
                 self.send_wholly(&call, request).await?;
-                answer::error(&call, status, code, message)
+                response::error(&call, status, code, message)
             }
-            Fault::Cancelled(codes) => answer::cancelled(&codes),
+            Fault::Cancelled(codes) => response::cancelled(&codes),
         }
     }
 
@@ -163,7 +165,7 @@ impl Faulted {
             Some(Ok(transaction)) => transaction,
             Some(Err(reasons)) => {
                 self.faults.0.conflicted.fetch_add(1, Ordering::Relaxed);
-                return answer::cancelled(&reasons);
+                return response::cancelled(&reasons);
             }
         };
         let inner = self.inner.clone();
@@ -171,13 +173,13 @@ impl Faulted {
             let Some((under_way, time)) = transaction else { return inner.call(request).await };
             // Half of its time before it takes effect, half after.
             tokio::time::sleep(time / 2).await;
-            let answer = inner.call(request).await;
-            if answer.as_ref().is_ok_and(|answer| answer.status().is_success()) {
+            let response = inner.call(request).await;
+            if response.as_ref().is_ok_and(|response| response.status().is_success()) {
                 under_way.applied();
             }
             tokio::time::sleep(time / 2).await;
             drop(under_way);
-            answer
+            response
         });
         sent.await.map_err(|error| ConnectorError::other(error.into(), None))?
     }
@@ -187,10 +189,10 @@ impl Faulted {
         std::future::pending().await
     }
 
-    /// Sends and reads the answer to its end, so that it is certain that the service has acted.
+    /// Sends and reads the whole response, so that the service has certainly acted.
     async fn send_wholly(&self, call: &Call, request: HttpRequest) -> Result<(), ConnectorError> {
-        let answer = self.send(call, request).await?;
-        collect(answer.into_body()).await?;
+        let response = self.send(call, request).await?;
+        collect(response.into_body()).await?;
         Ok(())
     }
 }
