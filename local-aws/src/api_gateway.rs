@@ -1,6 +1,6 @@
-//! API Gateway in front of a Lambda function: HTTP into an event, the function's response into HTTP.
-//! Every method and every path reaches the function, unless the API has a stage and so asks for
-//! IAM's signatures as a deployed one does.
+//! API Gateway in front of a Lambda function. It turns HTTP into an event, and the function's response
+//! into HTTP. Every method and every path reaches the function, unless the API has a stage and so
+//! requires IAM's signatures as a deployed API does.
 
 mod credential;
 mod error;
@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 use uuid::Uuid;
 
 pub use crate::DEFAULT_ACCOUNT;
-use crate::{clock, door};
+use crate::{clock, listener};
 use error::ApiError;
 
 /// API Gateway's largest payload: 10 MB.
@@ -38,8 +38,8 @@ const TIMEOUT: Duration = Duration::from_secs(28);
 
 /// What the API in front of the function looks like.
 ///
-/// It has the resources `/`, `/push` and `/pull`, each with POST. What no resource matches reaches
-/// the function as `/{proxy+}`, or as the route `$default` in [`Payload::V2`].
+/// It has the resources `/`, `/push` and `/pull`, each with POST. Other requests reach the function
+/// as `/{proxy+}`, or as the route `$default` in [`Payload::V2`].
 #[derive(Clone, Debug, Default)]
 pub struct Api {
     /// The stage of a deployed API with `AWS_IAM` authorization. Only POST on the three resources
@@ -68,10 +68,10 @@ pub enum Payload {
 
 /// Serves `handler` until `shutdown` completes and the calls in flight have their responses.
 ///
-/// `handler` takes the event and returns the response, both as Lambda has them in JSON.
+/// `handler` takes Lambda's event and returns Lambda's response.
 ///
 /// # Errors
-/// When the listener cannot be read from.
+/// If the listener cannot be read from.
 pub async fn serve<H, F>(
     listener: TcpListener,
     api: Api,
@@ -88,10 +88,9 @@ where
             Ok(event) => response::to_http(payload, handler(event).await),
             Err(error) => error.into_response(),
         });
-    door::serve(listener, service, shutdown).await
+    listener::serve(listener, service, shutdown).await
 }
 
-/// The event of a request, or the error that keeps it from the function.
 async fn receive(request: Request, api: &Api) -> Result<LambdaEvent<Value>, ApiError> {
     let (parts, body) = request.into_parts();
     let body = read(body).await?;

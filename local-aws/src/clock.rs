@@ -1,8 +1,7 @@
-//! The only reading of the clock: services stamp what they store, and the door sets deadlines.
+//! The only place that reads the clock: for the times of stored items and for deadlines.
 
 use std::time::{Duration, SystemTime};
 
-/// The time now.
 #[expect(clippy::disallowed_methods, reason = "the one place where this crate reads the clock")]
 pub(crate) fn now() -> SystemTime {
     SystemTime::now()

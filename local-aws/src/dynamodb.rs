@@ -1,4 +1,4 @@
-//! `DynamoDB`: dynoxide's engine and its HTTP server, with the one table that the function needs.
+//! `DynamoDB`: dynoxide's engine and its HTTP server, with the table that the function needs.
 
 use std::io;
 use std::path::Path;
@@ -7,7 +7,7 @@ use dynoxide::{Database, DynoxideError};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-/// Opens the database in `directory`, or in memory, and creates `table` if it is not there yet.
+/// Opens the database in `directory`, or in memory, and creates `table` if it does not exist.
 pub(crate) fn open(directory: Option<&Path>, table: &str) -> io::Result<Database> {
     let database = match directory {
         None => Database::memory(),

@@ -1,12 +1,12 @@
-//! Faults between an SDK client and the services: lost, late, repeated and refused calls, which
-//! no local engine gives by itself. The client's own retries and time-outs stay in force.
+//! Faults between an SDK client and the services: lost, late, repeated and rejected calls, which no
+//! local engine produces by itself. The client's own retries and time-outs stay in force.
 
-mod answer;
 mod batch;
 mod client;
 mod conflicts;
 mod in_flight;
 mod operation;
+mod response;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -28,39 +28,39 @@ use crate::Stack;
 /// What happens to one attempt of a call.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
-    /// Not sent; the client sees a broken connection.
+    /// Not sent. The client sees a broken connection.
     DropBefore,
-    /// Sent and applied; the client sees a broken connection instead of the answer.
+    /// Sent and applied. The client sees a broken connection instead of the response.
     DropAfter,
-    /// Sent after this long, unless the client has given up by then ([`Fault::LateCopy`] does not
-    /// care).
+    /// Sent after this time, unless the client has given up by then. See also [`Fault::LateCopy`].
     Delay(Duration),
-    /// Sent at once, answered this long after the service has answered.
+    /// Sent at once. The response is delayed by this time.
     DelayAnswer(Duration),
     /// Sent at the next [`release`](Faults::release), unless the client has given up by then.
     Hold,
-    /// Sent at once; the response comes at the next [`release`](Faults::release). Until then a
+    /// Sent at once. The response comes at the next [`release`](Faults::release). Until then a
     /// transaction [conflicts](Faults::conflicts) with others.
     HoldResponse,
-    /// Sent twice, one after the other; the client gets the second answer.
+    /// Sent twice, one after the other. The client gets the second response.
     Duplicate,
-    /// The client sees a broken connection at once; the same bytes arrive after this long,
-    /// whatever the client does meanwhile. [`Faults::settle`] waits for them.
+    /// The client sees a broken connection at once. The same bytes arrive after this time, whatever
+    /// the client does meanwhile. [`Faults::settle`] waits for them.
     LateCopy(Duration),
-    /// The client sees a broken connection at once; the same bytes arrive with
+    /// The client sees a broken connection at once. The same bytes arrive with
     /// [`settle`](Faults::settle).
     HeldCopy,
-    /// Not sent, never answered: the client's time-out decides. [`Faults::hung`] tells of it.
+    /// Not sent, and without a response, so that the client's time-out decides. See
+    /// [`Faults::hung`].
     Hang,
-    /// Sent and applied, never answered. [`Faults::hung`] tells of it.
+    /// Sent and applied, but without a response. See [`Faults::hung`].
     HangAfter,
-    /// Sent to a port where nobody listens.
+    /// Sent to a port without a listener.
     Refuse,
-    /// Sent and applied; answered with this status and a page of HTML.
+    /// Sent and applied. The response is this status and a page of HTML.
     Garbage(u16),
-    /// Sent and applied; the answer's body ends half-way, short of its `Content-Length`.
+    /// Sent and applied. The response's body ends half-way, short of its `Content-Length`.
     TruncateBody,
-    /// Not sent; answered with this error in the service's own shape (a HEAD has no body).
+    /// Not sent. The response is this error in the service's own shape. A HEAD has no body.
     Answer {
         /// The HTTP status.
         status: u16,
@@ -69,7 +69,7 @@ pub enum Fault {
         /// The service's message.
         message: &'static str,
     },
-    /// Sent and applied, then answered with this error.
+    /// Sent and applied. The response is this error.
     AnswerAfter {
         /// The HTTP status.
         status: u16,
@@ -78,8 +78,8 @@ pub enum Fault {
         /// The service's message.
         message: &'static str,
     },
-    /// Not sent; answered with `TransactionCanceledException` and these reason codes, one per
-    /// action of the transaction, `None` written `"None"`.
+    /// Not sent. The response is `TransactionCanceledException` with these reason codes, one for
+    /// each action of the transaction. The code of an action that did not fail is `"None"`.
     Cancelled(Vec<&'static str>),
     /// A `BatchGetItem` is sent without the last so many keys of each table; the response names them
     /// in `UnprocessedKeys`.
@@ -93,22 +93,22 @@ pub struct Call {
     pub service: &'static str,
     /// The API's name of the operation, such as `TransactWriteItems` or `HeadObject`.
     pub operation: String,
-    /// The path and query of the request: for S3, what the call is about.
+    /// The path and query of the request. In S3 they name the bucket and the key.
     pub path: String,
-    /// The request's body, at most its first 64 KiB.
+    /// The request's body, cut off after 64 KiB.
     pub body: Bytes,
-    /// Its place in a chain of calls that waited for one another: one more than the latest call
-    /// that was answered before this one left, from 1. Calls in flight together share a round.
+    /// The sequential round trip that the call belongs to, from 1: one more than the latest round
+    /// with a response before this call left. Calls in flight concurrently share a round.
     pub round: usize,
 }
 
-/// What is to happen, and what has happened. Clones share both.
+/// The faults to come and the calls so far. Clones share both.
 ///
-/// What has been sent arrives, whatever becomes of the client meanwhile, as over a real network.
+/// As over a real network, a sent request arrives whatever happens to the client meanwhile.
 ///
-/// For each attempt, the first of these that says something decides: the operation's script, its
-/// [`always`](Faults::always), the [`on_call`](Faults::on_call) hook. Transaction conflicts come on
-/// top of all.
+/// The fault of an attempt comes from the first of these that has one: the operation's script, its
+/// [`always`](Faults::always), the [`on_call`](Faults::on_call) hook. Transaction conflicts come in
+/// addition.
 #[derive(Clone, Debug, Default)]
 pub struct Faults(Arc<Inner>);
 
@@ -116,8 +116,8 @@ pub struct Faults(Arc<Inner>);
 struct Inner {
     plan: Mutex<Plan>,
     calls: Mutex<Vec<Call>>,
-    /// The latest round of which a call was answered.
-    answered: AtomicUsize,
+    /// The latest round with a response.
+    completed: AtomicUsize,
     conflicts: Mutex<Option<Conflicts>>,
     conflicted: AtomicUsize,
     hung: Notify,
@@ -151,13 +151,13 @@ impl fmt::Debug for Plan {
 }
 
 impl Faults {
-    /// No faults yet: every call passes and is recorded.
+    /// Without faults. Every call passes and is recorded.
     #[must_use]
     pub fn new() -> Self {
         Faults::default()
     }
 
-    /// Faults for the next attempts of `operation`, in order; `None` lets one pass.
+    /// Faults for the next attempts of `operation`, in order. `None` lets an attempt pass.
     pub fn script(&self, operation: &'static str, faults: impl IntoIterator<Item = Option<Fault>>) {
         lock(&self.0.plan).scripts.entry(operation).or_default().extend(faults);
     }
@@ -167,25 +167,25 @@ impl Faults {
         lock(&self.0.plan).always.insert(operation, fault);
     }
 
-    /// Asks `hook` about every attempt that nothing else decides, for random histories.
+    /// Calls `hook` for every attempt without another fault, for random histories.
     pub fn on_call(&self, hook: impl Fn(&Call) -> Option<Fault> + Send + Sync + 'static) {
         lock(&self.0.plan).hook = Some(Arc::new(hook));
     }
 
-    /// Sends what `rewrite` makes of a call's body instead of the body itself, where it makes
-    /// something: a client with a bug planted in it. Calls are recorded as they were meant.
+    /// Sends the result of `rewrite`, if there is one, instead of a call's body. This plants a bug in
+    /// the client. Calls are recorded with their own bodies.
     pub fn rewrite(&self, rewrite: impl Fn(&Call) -> Option<Vec<u8>> + Send + Sync + 'static) {
         lock(&self.0.plan).rewrite = Some(Arc::new(rewrite));
     }
 
-    /// Lets transactions take time and conflict as they do in `DynamoDB`: each takes a time drawn
-    /// from `service_time`, and of two that overlap on an item, at least one of them writing it,
-    /// the later is cancelled with `TransactionConflict`. Plain calls never conflict.
+    /// Makes transactions take time and conflict as they do in `DynamoDB`. Each takes a time drawn
+    /// from `service_time`. If two overlap on an item and one of them writes it, the later is
+    /// cancelled with `TransactionConflict`. Plain calls never conflict.
     pub fn conflicts(&self, service_time: Range<Duration>) {
         *lock(&self.0.conflicts) = Some(Conflicts::new(service_time));
     }
 
-    /// Forgets every fault, the hook and the conflicts, and releases what is held; the record of
+    /// Removes every fault, the hook and the conflicts, and releases what is held. The record of
     /// calls stays.
     pub fn clear(&self) {
         *lock(&self.0.plan) = Plan::default();
@@ -202,32 +202,32 @@ impl Faults {
         stack.faulted_sdk_config(self).into_builder().sleep_impl(self.clone()).build()
     }
 
-    /// Every attempt so far, retries included, in order of departure.
+    /// Every attempt so far, retries included, in the order in which they were sent.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         lock(&self.0.calls).clone()
     }
 
-    /// How many attempts of `operation` there were, retries included.
+    /// The number of attempts of `operation`, retries included.
     #[must_use]
     pub fn count(&self, operation: &str) -> usize {
         lock(&self.0.calls).iter().filter(|call| call.operation == operation).count()
     }
 
-    /// How many transactions were cancelled because they overlapped with another.
+    /// The number of transactions that were cancelled because they overlapped with another.
     #[must_use]
     pub fn conflicted(&self) -> usize {
         self.0.conflicted.load(Ordering::Relaxed)
     }
 
-    /// Waits until an attempt hangs by [`Fault::Hang`], or by [`Fault::HangAfter`] and the service
-    /// has answered.
+    /// Waits until an attempt hangs by [`Fault::Hang`], or by [`Fault::HangAfter`] after the service
+    /// has responded.
     pub async fn hung(&self) {
         self.0.hung.notified().await;
     }
 
-    /// Waits until an attempt is held by [`Fault::Hold`], or by [`Fault::HoldResponse`] and the
-    /// service has responded, and until nothing else is in flight but what is held or hangs.
+    /// Waits until an attempt is held by [`Fault::Hold`], or by [`Fault::HoldResponse`] after the
+    /// service has responded, and until everything else in flight is held or hangs.
     pub async fn held(&self) {
         self.0.in_flight.all_held().await;
     }
@@ -237,21 +237,20 @@ impl Faults {
         self.0.in_flight.release();
     }
 
-    /// How many calls waited for one another, the longest way through all recorded ones: the
-    /// sequential round trips.
+    /// The number of sequential round trips of the recorded calls.
     #[must_use]
     pub fn rounds(&self) -> usize {
         lock(&self.0.calls).iter().map(|call| call.round).max().unwrap_or_default()
     }
 
-    /// Forgets the recorded calls; rounds are counted anew.
+    /// Clears the record of calls. Rounds are counted from 1 again.
     pub fn reset_calls(&self) {
         lock(&self.0.calls).clear();
-        self.0.answered.store(0, Ordering::Relaxed);
+        self.0.completed.store(0, Ordering::Relaxed);
     }
 
-    /// Waits until all that was sent has been answered, every [`Fault::LateCopy`] and every
-    /// [`Fault::HeldCopy`] included. A [`Fault::HoldResponse`] has to be released before.
+    /// Waits until every sent request has its response, including every [`Fault::LateCopy`] and
+    /// every [`Fault::HeldCopy`]. A [`Fault::HoldResponse`] has to be released before.
     pub async fn settle(&self) {
         self.0.copies.release();
         self.0.under_way.close();
@@ -259,7 +258,7 @@ impl Faults {
         self.0.under_way.reopen();
     }
 
-    /// Records an attempt, and says what happens to it.
+    /// Records an attempt and returns its fault.
     fn decide(&self, call: &Call) -> Option<Fault> {
         lock(&self.0.calls).push(call.clone());
         let hook = {

@@ -1,7 +1,7 @@
-//! KMS over HTTP, protocol JSON 1.1: the operations that the function calls and those that an
-//! operator needs to bring a key into each of its states. Signatures are not checked.
+//! KMS over HTTP, protocol JSON 1.1: the operations that the function calls, and those that bring a
+//! key into each of its states. Signatures are not verified. Messages follow KMS's own.
 //!
-//! No permissively licensed crate does this. Texts follow the service's own.
+//! No permissively licensed crate has this.
 
 mod cipher;
 mod constraints;
@@ -28,7 +28,7 @@ use uuid::Uuid;
 pub(crate) use error::KmsError;
 use store::Store;
 
-/// The alias of the key that is there from the start, as a template would create one.
+/// The alias of the default key, which stands for the one that template.yaml creates.
 pub(crate) const DEFAULT_ALIAS: &str = "alias/ecr-registry";
 
 /// The keys, as the other services use them.
@@ -36,8 +36,8 @@ pub(crate) const DEFAULT_ALIAS: &str = "alias/ecr-registry";
 pub(crate) struct Keys(Arc<Store>);
 
 impl Keys {
-    /// Opens the keys in `directory`, or starts without any in memory. Creates a symmetric key
-    /// under [`DEFAULT_ALIAS`] if that alias is not there.
+    /// Opens the keys in `directory`, or starts in memory. Creates a symmetric key under
+    /// [`DEFAULT_ALIAS`] unless that alias exists.
     pub(crate) fn open(directory: Option<&Path>, region: &str) -> io::Result<Self> {
         let store = Store::open(directory.map(|directory| directory.join("kms.json")), region)?;
         let created = operations::ensure_alias(&store, DEFAULT_ALIAS);
@@ -49,13 +49,16 @@ impl Keys {
         Router::new().fallback(respond).with_state(Arc::clone(&self.0))
     }
 
-    /// The ARN of the key under which S3 may make data keys, with the error of `GenerateDataKey`
-    /// if there is none.
+    /// The ARN of the key that `reference` names.
+    ///
+    /// # Errors
+    /// That of `GenerateDataKey`, if S3 cannot generate a data key under it.
     pub(crate) fn generate_for_s3(&self, reference: &str) -> Result<String, KmsError> {
         operations::check_data_key(&self.0, reference)
     }
 
-    /// Whether S3 may open the data keys of a key, with the error of `Decrypt` if not.
+    /// # Errors
+    /// That of `Decrypt`, if S3 cannot decrypt data keys under this key.
     pub(crate) fn decrypt_for_s3(&self, arn: &str) -> Result<(), KmsError> {
         operations::check_decryption(&self.0, arn)
     }
@@ -75,7 +78,7 @@ async fn respond(State(store): State<Arc<Store>>, headers: HeaderMap, body: Byte
     (status, headers, body).into_response()
 }
 
-/// Every operation this KMS has.
+/// The operations that this KMS has.
 fn dispatch(store: &Store, operation: &str, body: &[u8]) -> Result<String, KmsError> {
     match operation {
         "CancelKeyDeletion" => call(store, body, operations::cancel_key_deletion),
@@ -96,7 +99,6 @@ fn dispatch(store: &Store, operation: &str, body: &[u8]) -> Result<String, KmsEr
     }
 }
 
-/// Parses the request, runs the operation, writes the answer.
 fn call<I: DeserializeOwned, O: Serialize>(
     store: &Store,
     body: &[u8],

@@ -1,19 +1,20 @@
-//! `DynamoDB`, S3, KMS and an API Gateway door in one process on loopback, over real HTTP, so that
-//! the function runs unmodified against them: for tests and laptops, in no build of the function.
+//! `DynamoDB`, S3, KMS and an API Gateway listener in one process on loopback, over real HTTP. The
+//! function runs unmodified against them, in tests and on laptops. No build of the function contains
+//! this crate.
 //!
-//! * [`Stack`] starts the three services and says where they are.
+//! * [`Stack`] starts the three services and has their endpoints.
 //! * [`api_gateway`] turns HTTP into the event that the function receives, and its response into
 //!   HTTP.
-//! * [`Faults`] sits under an SDK client and loses, delays, repeats and refuses calls, which no
+//! * [`Faults`] sits under an SDK client and loses, delays, repeats and rejects calls, which no
 //!   local engine does by itself.
 
 pub mod api_gateway;
 mod clock;
-mod door;
 mod dynamodb;
 mod faults;
 mod file;
 mod kms;
+mod listener;
 mod partition;
 mod s3;
 mod stack;
@@ -21,5 +22,6 @@ mod stack;
 pub use faults::{Call, Fault, Faults};
 pub use stack::{ACCESS_KEY_ID, Options, SECRET_ACCESS_KEY, Stack};
 
-/// The account that owns the KMS keys, and the caller's where a request names none.
+/// The account that owns the KMS keys. It is also the caller's account unless the request names
+/// another one.
 pub const DEFAULT_ACCOUNT: &str = "012345678910";

@@ -1,4 +1,4 @@
-//! The partition of an ARN follows from its region.
+//! The partition of an ARN, which follows from its region.
 //! <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>
 
 /// By the beginning of a region's name, as the SDKs' table of partitions has it.
@@ -12,7 +12,7 @@ const PARTITIONS: [(&str, &str); 7] = [
     ("eusc-", "aws-eusc"),
 ];
 
-/// `aws` for a region of no other partition.
+/// `aws` for the regions of no other partition.
 pub(crate) fn of(region: &str) -> &'static str {
     let found = PARTITIONS.iter().find(|(beginning, _)| region.starts_with(beginning));
     found.map_or("aws", |(_, partition)| partition)

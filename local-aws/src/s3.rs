@@ -1,10 +1,10 @@
-//! S3: s3s speaks the protocol and checks signatures, s3s-fs keeps the bytes, an index of our
-//! own keeps what s3s-fs cannot.
+//! S3: s3s has the protocol and verifies signatures, s3s-fs stores the bytes, and an index of this
+//! crate stores what s3s-fs does not.
 //!
-//! s3s-fs makes the key a file name (which ends at 255 bytes), drops the encryption headers,
-//! refuses archive classes and replaces an object before it has checked its checksum. So the
-//! bytes of every put go under a name of their own, and the object is what its record says:
-//! writing the record is the one step that makes a put happen.
+//! s3s-fs uses the key as a file name, which is limited to 255 bytes. It drops the encryption
+//! headers, rejects archive classes and replaces an object before it has verified the checksum. So
+//! the bytes of every put get a new file name, and the object's record names the file. A put takes
+//! effect when its record is written.
 
 mod access;
 mod buckets;
@@ -33,8 +33,8 @@ use crate::kms::Keys;
 use access::{Access, Auth};
 use service::Objects;
 
-/// Opens the objects in `directory`, or in a temporary one that goes with the service, and
-/// creates the buckets that are not there yet.
+/// Opens the objects in `directory`, or in a temporary directory that ends with the service, and
+/// creates the buckets that do not exist.
 pub(crate) async fn open<'a>(
     directory: Option<&Path>,
     region: &str,

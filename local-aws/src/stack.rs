@@ -1,4 +1,4 @@
-//! The three services together: where they are, how an SDK finds them, and their end.
+//! The three services together: their endpoints, an SDK configuration, and their shutdown.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -18,25 +18,26 @@ use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Faults, door, dynamodb, kms, s3};
+use crate::{Faults, dynamodb, kms, listener, s3};
 
 /// The access key that S3 accepts; `DynamoDB` and KMS accept any.
 pub const ACCESS_KEY_ID: &str = "AKIDLOCALAWS00000001";
-/// The secret of [`ACCESS_KEY_ID`]. It protects nothing: the stack listens on loopback.
+/// The secret of [`ACCESS_KEY_ID`]. It protects nothing, because the stack listens on loopback.
 pub const SECRET_ACCESS_KEY: &str = "local-aws/secret/not-for-any-real-account";
 
 /// How long [`Stack::stop`] waits for the calls in flight.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What to start.
+/// What [`Stack::start`] starts, and where it keeps its data.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The directory that keeps everything; in memory (S3: in a temporary directory) if `None`.
+    /// The directory of all data. Without one, everything is in memory, and S3's objects are in a
+    /// temporary directory.
     pub data: Option<PathBuf>,
-    /// The endpoint of another `DynamoDB` that runs already, instead of the embedded one. Its table
-    /// is its owner's to create.
+    /// The endpoint of a running `DynamoDB` to use instead of the embedded one. Its table must
+    /// exist.
     pub dynamodb: Option<String>,
-    /// The address to listen on, on free ports.
+    /// The address to listen on. Ports are free ones.
     pub address: IpAddr,
     /// The `DynamoDB` table: keys `PK` and `SK`, both strings.
     pub table: String,
@@ -63,10 +64,10 @@ impl Default for Options {
 }
 
 impl Options {
-    /// What a function on the stack finds in its environment under this name.
+    /// The environment variable `name` of a function that runs on the stack.
     ///
-    /// `DEFAULT_KMS_KEY` is an alias: every stack has a symmetric key under it, and a stack with a
-    /// data directory has the same key after a restart.
+    /// `DEFAULT_KMS_KEY` is the alias of a symmetric key that every stack has. A stack with a data
+    /// directory has the same key after a restart.
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<String> {
         let value = match name {
@@ -81,14 +82,14 @@ impl Options {
     }
 }
 
-/// The running services. They end with [`Stack::stop`], or when this is dropped.
+/// The running services. They end with [`Stack::stop`] or when this is dropped.
 #[derive(Debug)]
 pub struct Stack {
     options: Options,
     endpoints: Endpoints,
     http_client: SharedHttpClient,
     end: CancellationToken,
-    doors: JoinSet<io::Result<()>>,
+    servers: JoinSet<io::Result<()>>,
     _lock: Option<File>,
 }
 
@@ -96,7 +97,8 @@ impl Stack {
     /// Starts `DynamoDB`, S3 and KMS, and creates the table and both buckets if they do not exist.
     ///
     /// # Errors
-    /// When a port cannot be bound, or the data directory not be read or written.
+    /// If a port cannot be bound, the data directory cannot be read or written, or a bucket's name
+    /// is invalid.
     pub async fn start(options: Options) -> io::Result<Stack> {
         let lock = options.data.as_deref().map(lock).transpose()?;
         let data = options.data.as_deref();
@@ -104,30 +106,30 @@ impl Stack {
         let buckets = [options.layer_bucket.as_str(), options.manifest_bucket.as_str()];
         let objects = s3::open(data, &options.region, buckets, keys.clone()).await?;
 
-        let s3_door = door::listen(options.address).await?;
-        let kms_door = door::listen(options.address).await?;
+        let s3_listener = listener::listen(options.address).await?;
+        let kms_listener = listener::listen(options.address).await?;
         let end = CancellationToken::new();
-        let mut doors = JoinSet::new();
+        let mut servers = JoinSet::new();
         let shutdown = || end.clone().cancelled_owned();
         let dynamodb = if let Some(endpoint) = &options.dynamodb {
             endpoint.clone()
         } else {
             let database = dynamodb::open(data, &options.table)?;
-            let door = door::listen(options.address).await?;
-            let endpoint = url(door.local_addr()?);
-            doors.spawn(dynamodb::serve(door, database, shutdown()));
+            let listener = listener::listen(options.address).await?;
+            let endpoint = url(listener.local_addr()?);
+            servers.spawn(dynamodb::serve(listener, database, shutdown()));
             endpoint
         };
         let endpoints = Endpoints {
             dynamodb,
-            s3: url(s3_door.local_addr()?),
-            kms: url(kms_door.local_addr()?),
+            s3: url(s3_listener.local_addr()?),
+            kms: url(kms_listener.local_addr()?),
         };
 
-        doors.spawn(door::serve(s3_door, objects, shutdown()));
-        doors.spawn(door::serve(kms_door, keys.service(), shutdown()));
+        servers.spawn(listener::serve(s3_listener, objects, shutdown()));
+        servers.spawn(listener::serve(kms_listener, keys.service(), shutdown()));
         let http_client = aws_smithy_http_client::Builder::new().build_http();
-        Ok(Stack { options, endpoints, http_client, end, doors, _lock: lock })
+        Ok(Stack { options, endpoints, http_client, end, servers, _lock: lock })
     }
 
     /// The endpoint of `DynamoDB`, as `AWS_ENDPOINT_URL_DYNAMODB` takes it.
@@ -148,7 +150,7 @@ impl Stack {
         self.endpoints.kms.clone()
     }
 
-    /// What was started.
+    /// The options that the stack was started with.
     #[must_use]
     pub fn options(&self) -> &Options {
         &self.options
@@ -171,30 +173,30 @@ impl Stack {
             .build()
     }
 
-    /// The same, with every call of its clients going through `faults`.
+    /// [`sdk_config`](Self::sdk_config) with `faults` between its clients and the services.
     #[must_use]
     pub fn faulted_sdk_config(&self, faults: &Faults) -> SdkConfig {
         self.sdk_config().into_builder().http_client(faults.clone()).build()
     }
 
-    /// Ends everything: answers the calls in flight, closes the connections, removes what was
-    /// temporary. Calls that take longer than two seconds are cut off.
+    /// Completes the calls in flight, closes the connections and removes temporary files. Calls that
+    /// take longer than two seconds are cut off.
     pub async fn stop(mut self) {
         self.end.cancel();
-        let all = async { while self.doors.join_next().await.is_some() {} };
+        let all = async { while self.servers.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(STOP_TIMEOUT, all).await;
     }
 }
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        // The doors' tasks end with their set; this reaches the connections that they spawned.
+        // The servers' tasks end with their set. This ends the connections that they spawned.
         self.end.cancel();
     }
 }
 
-/// Makes the data directory this stack's alone, until it ends or its process does: two would
-/// overwrite each other.
+/// Reserves the data directory for this stack until the stack or its process ends, because two
+/// stacks would overwrite each other's files.
 fn lock(directory: &Path) -> io::Result<File> {
     std::fs::create_dir_all(directory)?;
     let lock = File::create(directory.join("lock"))?;
@@ -205,7 +207,7 @@ fn lock(directory: &Path) -> io::Result<File> {
     }
 }
 
-/// Where the services are, given to the SDKs as the environment would: by service.
+/// The endpoints by service, as the SDKs would find them in the environment.
 #[derive(Clone, Debug)]
 struct Endpoints {
     dynamodb: String,
@@ -227,7 +229,7 @@ impl LoadServiceConfig for Endpoints {
     }
 }
 
-/// The URL of a listener; one on all interfaces is reached through loopback.
+/// The URL of a listener. A listener on all interfaces is reached through loopback.
 fn url(listener: SocketAddr) -> String {
     let ip = match listener.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

@@ -151,7 +151,7 @@ async fn a_cancelled_transaction_does_not_use_up_its_token() {
 }
 
 #[tokio::test]
-async fn one_transaction_takes_94_actions_and_refuses_101() {
+async fn one_transaction_takes_94_actions_and_rejects_101() {
     let (stack, db) = start().await;
     let actions = |count: usize| (0..count).map(|number| put_if_absent(&format!("{number:03}")));
     write(&db, actions(94).collect(), None).await.unwrap();
@@ -163,7 +163,7 @@ async fn one_transaction_takes_94_actions_and_refuses_101() {
 }
 
 #[tokio::test]
-async fn two_actions_on_one_item_are_refused() {
+async fn two_actions_on_one_item_are_rejected() {
     let (stack, db) = start().await;
     let error = write(&db, vec![put_if_absent("A"), check("A", "attribute_exists(PK)")], None);
     let error = error.await.unwrap_err();
@@ -182,9 +182,9 @@ async fn batch_get_reads_what_is_there() {
     put(&db, "B", &[]).await;
     let keys = KeysAndAttributes::builder().consistent_read(true);
     let keys = keys.keys(key("A")).keys(key("B")).keys(key("absent")).build().unwrap();
-    let answer = db.batch_get_item().request_items("ecr", keys).send().await.unwrap();
-    assert_eq!(answer.responses.unwrap()["ecr"].len(), 2);
-    assert!(answer.unprocessed_keys.unwrap_or_default().is_empty());
+    let response = db.batch_get_item().request_items("ecr", keys).send().await.unwrap();
+    assert_eq!(response.responses.unwrap()["ecr"].len(), 2);
+    assert!(response.unprocessed_keys.unwrap_or_default().is_empty());
 
     let twice = KeysAndAttributes::builder().keys(key("A")).keys(key("A")).build().unwrap();
     let error = db.batch_get_item().request_items("ecr", twice).send().await.unwrap_err();
@@ -207,10 +207,10 @@ async fn batch_get_stops_at_16_mb_and_names_the_rest() {
     let mut left = Some(KeysAndAttributes::builder().set_keys(Some(keys)).build().unwrap());
     let (mut read, mut rounds) = (0, 0);
     while let Some(keys) = left {
-        let answer = db.batch_get_item().request_items("ecr", keys).send().await.unwrap();
-        read += answer.responses.unwrap()["ecr"].len();
+        let response = db.batch_get_item().request_items("ecr", keys).send().await.unwrap();
+        read += response.responses.unwrap()["ecr"].len();
         rounds += 1;
-        left = answer.unprocessed_keys.unwrap_or_default().remove("ecr");
+        left = response.unprocessed_keys.unwrap_or_default().remove("ecr");
     }
     assert_eq!((read, rounds), (45, 2));
     stack.stop().await;
@@ -225,9 +225,9 @@ async fn transact_get_keeps_the_order_and_names_absent_items() {
         TransactGetItem::builder().get(get).build()
     };
     let call = db.transact_get_items().transact_items(item("absent")).transact_items(item("A"));
-    let answer = call.send().await.unwrap().responses.unwrap();
-    assert_eq!(answer[0].item(), None);
-    assert_eq!(answer[1].item().unwrap()["count"], n(1));
+    let response = call.send().await.unwrap().responses.unwrap();
+    assert_eq!(response[0].item(), None);
+    assert_eq!(response[1].item().unwrap()["count"], n(1));
     stack.stop().await;
 }
 

@@ -179,7 +179,7 @@ async fn only_symmetric_keys_for_encryption_make_data_keys() {
         assert_eq!(code, "InvalidKeyUsageException", "{spec} {usage}");
         assert!(text.contains(message), "{text}");
 
-        // The usage is looked at before the state, the state before the specification.
+        // KMS checks the usage first, then the state, then the specification.
         kms.disable_key().key_id(&arn).send().await.unwrap();
         let expected = if usage == "ENCRYPT_DECRYPT" {
             "DisabledException"
@@ -628,7 +628,7 @@ async fn every_violation_is_named() {
 }
 
 #[tokio::test]
-async fn what_a_call_says_besides_the_key_counts_too() {
+async fn grant_tokens_and_dry_runs_count() {
     let (stack, kms) = start().await;
     let arn = create_key(&kms).await;
     let generate = || kms.generate_data_key().key_id(&arn).number_of_bytes(16);

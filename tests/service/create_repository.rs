@@ -94,7 +94,7 @@ async fn what_was_asked_for_is_kept_and_returned() {
 async fn the_default_key_serves_where_none_is_named() {
     let encrypted =
         json!({ "repositoryName": "app", "encryptionConfiguration": { "encryptionType": "KMS" } });
-    let service = Service::with(|_| {}).await;
+    let service = Service::with(|config| config.default_kms_key = None).await;
     let none = invalid("encryptionConfiguration", "kmsKey can't be null: there is no default key");
     rejects(&service, encrypted.clone(), CODE, &none).await;
 

@@ -1,4 +1,4 @@
-//! The errors that API Gateway returns without the function.
+//! The errors that API Gateway returns without calling the function.
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html>
 
 use axum::http::StatusCode;
@@ -10,16 +10,15 @@ const ECR_CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 
 #[derive(Debug)]
 pub(super) enum ApiError {
-    /// No API at this stage, or no base path mapping: there are no gateway responses either that
-    /// would shape this one.
+    /// There is no API at this stage, or no base path mapping. So no gateway response applies.
     Forbidden,
-    /// template.yaml's gateway response `MISSING_AUTHENTICATION_TOKEN`, which is also the one for
-    /// methods and paths that the API does not have.
+    /// template.yaml's gateway response `MISSING_AUTHENTICATION_TOKEN`, which also covers methods and
+    /// paths that the API does not have.
     UnknownOperation,
     /// template.yaml's gateway response `INVALID_SIGNATURE`.
     WrongService,
     TooLong,
-    /// A request that no event can carry. The text says what is wrong.
+    /// The request does not fit into an event, for this reason.
     Unreadable(String),
     /// The function's response cannot be written as HTTP.
     BadGateway,

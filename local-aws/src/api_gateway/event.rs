@@ -56,12 +56,12 @@ fn query(parts: &Parts) -> Vec<(String, String)> {
         .collect()
 }
 
-/// What `{proxy+}` stands for, which has no slash at its beginning.
+/// The value of `{proxy+}`, which has no leading slash.
 fn proxy(route: &Route<'_>) -> String {
     decode(route.below.trim_start_matches('/'))
 }
 
-/// Percent-decoding. Text that is no escape stays as it is.
+/// Decodes percent-encoding. Malformed escapes are kept.
 fn decode(text: &str) -> String {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -83,8 +83,7 @@ fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
-/// The body as an event carries it, and whether that is Base64. What is not UTF-8 cannot come as
-/// text, even where the API would send text.
+/// The body in an event, and whether it is Base64. A body that is not UTF-8 is always Base64.
 fn encode(body: Vec<u8>, as_text: bool) -> (String, bool) {
     match String::from_utf8(body) {
         Ok(text) if as_text => (text, false),

@@ -1,4 +1,4 @@
-//! The function's response as HTTP.
+//! Turns the function's response into HTTP.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::error::ApiError;
 use super::{MAX_RESPONSE, Payload, json_length};
 
-/// A response that is too long or malformed is API Gateway's own 502.
+/// A response that is too long or malformed becomes API Gateway's 502.
 pub(super) fn to_http(payload: Payload, response: Value) -> Response {
     if json_length(&response).is_none_or(|length| length > MAX_RESPONSE) {
         return ApiError::BadGateway.into_response();
@@ -61,7 +61,7 @@ enum Scalar {
 
 impl FunctionResponse {
     fn to_http(&self, payload: Payload) -> Option<Response> {
-        // 1xx never ends an exchange.
+        // A 1xx status is never final.
         let status = Some(self.status_code).filter(|status| (200..=599).contains(status))?;
         let body = self.body.as_deref().unwrap_or_default();
         let body = match self.is_base64_encoded {

@@ -1,9 +1,9 @@
-//! Which resource of the API a path is.
+//! Finds the resource of a path.
 
 use super::Api;
 use super::error::ApiError;
 
-/// The resource of all paths that no other resource matches.
+/// The resource of all other paths.
 pub(super) const PROXY: &str = "/{proxy+}";
 
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Api {
     }
 }
 
-/// What follows the segments `prefix`, which has no slash at its ends.
+/// The rest of the path after the segments `prefix`, which has no slash at either end.
 fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     if prefix.is_empty() {
         return Some(path);

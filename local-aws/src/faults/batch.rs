@@ -5,7 +5,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use serde_json::Value;
 
-use super::answer;
+use super::response;
 
 /// Takes the last `count` keys of each table out of a request. Returns them as `UnprocessedKeys`.
 pub(super) fn take_keys(request: &mut HttpRequest, count: usize) -> Result<Value, ConnectorError> {
@@ -38,7 +38,7 @@ pub(super) fn with_unprocessed(
     if let Some(body) = body.as_object_mut() {
         body.insert("UnprocessedKeys".into(), unprocessed);
     }
-    answer::answer(status, "application/x-amz-json-1.0", body.to_string())
+    response::response(status, "application/x-amz-json-1.0", body.to_string())
 }
 
 fn malformed(error: serde_json::Error) -> ConnectorError {

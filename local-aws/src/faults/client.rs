@@ -1,4 +1,4 @@
-//! The HTTP client that an SDK is given: plain HTTP, with the faults in front of it.
+//! The HTTP client of an SDK: plain HTTP with the faults in front of it.
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
@@ -18,12 +18,12 @@ use aws_smithy_types::byte_stream::ByteStream;
 use axum::body::Bytes;
 use http_body::{Body, Frame};
 
-use super::{Call, Fault, Faults, answer, batch, lock, operation};
+use super::{Call, Fault, Faults, batch, lock, operation, response};
 
 /// How much of a request's body a [`Call`] keeps.
 const KEPT_BODY: usize = 64 * 1024;
 
-/// The client that really sends, with its pool of connections.
+/// The client that sends, with its pool of connections.
 #[derive(Debug)]
 pub(super) struct PlainHttp(SharedHttpClient);
 
@@ -64,10 +64,10 @@ impl Faulted {
         *request.body_mut() = SdkBody::from(body.clone());
         let faults = self.faults.clone();
         let _in_flight = faults.0.in_flight.begins();
-        let round = faults.0.answered.load(Ordering::Relaxed) + 1;
-        let answer = self.attempt_in(round, request, &body).await;
-        faults.0.answered.fetch_max(round, Ordering::Relaxed);
-        answer
+        let round = faults.0.completed.load(Ordering::Relaxed) + 1;
+        let response = self.attempt_in(round, request, &body).await;
+        faults.0.completed.fetch_max(round, Ordering::Relaxed);
+        response
     }
 
     async fn attempt_in(
@@ -103,9 +103,9 @@ impl Faulted {
                 self.send(&call, request).await
             }
             Fault::DelayAnswer(time) => {
-                let answer = self.send(&call, request).await;
+                let response = self.send(&call, request).await;
                 tokio::time::sleep(time).await;
-                answer
+                response
             }
             Fault::Hold => {
                 self.faults.0.in_flight.hold().await;
@@ -146,21 +146,23 @@ impl Faulted {
             }
             Fault::Garbage(status) => {
                 self.send(&call, request).await?;
-                answer::page(status)
+                response::page(status)
             }
             Fault::TruncateBody => {
-                let mut answer = self.send(&call, request).await?;
-                let body = Bytes::copy_from_slice(answer.body().bytes().unwrap_or_default());
+                let mut response = self.send(&call, request).await?;
+                let body = Bytes::copy_from_slice(response.body().bytes().unwrap_or_default());
                 let half = Half(Some(body.slice(..body.len() / 2)));
-                *answer.body_mut() = SdkBody::from_body_1_x(half);
-                Ok(answer)
+                *response.body_mut() = SdkBody::from_body_1_x(half);
+                Ok(response)
             }
-            Fault::Answer { status, code, message } => answer::error(&call, status, code, message),
+            Fault::Answer { status, code, message } => {
+                response::error(&call, status, code, message)
+            }
             Fault::AnswerAfter { status, code, message } => {
                 self.send(&call, request).await?;
-                answer::error(&call, status, code, message)
+                response::error(&call, status, code, message)
             }
-            Fault::Cancelled(codes) => answer::cancelled(&codes),
+            Fault::Cancelled(codes) => response::cancelled(&codes),
             Fault::LeaveOut(keys) => {
                 let unprocessed = batch::take_keys(&mut request, keys)?;
                 let response = self.send(&call, request).await?;
@@ -193,37 +195,37 @@ impl Faulted {
             Some(Ok(transaction)) => transaction,
             Some(Err(reasons)) => {
                 self.faults.0.conflicted.fetch_add(1, Ordering::Relaxed);
-                return answer::cancelled(&reasons);
+                return response::cancelled(&reasons);
             }
         };
         let (inner, faults) = (self.inner.clone(), self.faults.clone());
-        let hold = async move {
+        let wait_for_release = async move {
             if held {
                 faults.0.in_flight.hold().await;
             }
         };
         let sent = self.faults.0.under_way.spawn(async move {
             let call = async move {
-                let mut answer = inner.call(request).await?;
-                let body = collect(answer.take_body()).await?;
-                *answer.body_mut() = SdkBody::from(body);
-                Ok(answer)
+                let mut response = inner.call(request).await?;
+                let body = collect(response.take_body()).await?;
+                *response.body_mut() = SdkBody::from(body);
+                Ok(response)
             };
             let Some((under_way, time)) = transaction else {
-                let answer = call.await;
-                hold.await;
-                return answer;
+                let response = call.await;
+                wait_for_release.await;
+                return response;
             };
             // Half of its time before it takes effect, half after.
             tokio::time::sleep(time / 2).await;
-            let answer: Result<HttpResponse, ConnectorError> = call.await;
-            if answer.as_ref().is_ok_and(|answer| answer.status().is_success()) {
+            let response: Result<HttpResponse, ConnectorError> = call.await;
+            if response.as_ref().is_ok_and(|response| response.status().is_success()) {
                 under_way.applied();
             }
-            hold.await;
+            wait_for_release.await;
             tokio::time::sleep(time / 2).await;
             drop(under_way);
-            answer
+            response
         });
         sent.await.map_err(|error| ConnectorError::other(error.into(), None))?
     }

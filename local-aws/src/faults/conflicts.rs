@@ -1,4 +1,4 @@
-//! Transactions that overlap on an item, which no local engine refuses.
+//! Transactions that overlap on an item, which no local engine rejects.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::lock;
 
-/// The transactions under way.
+/// The transactions that no later one may overlap with.
 #[derive(Clone, Debug)]
 pub(super) struct Conflicts {
     service_time: Range<Duration>,
@@ -19,7 +19,7 @@ pub(super) struct Conflicts {
     applied: Arc<Mutex<HashSet<String>>>,
 }
 
-/// A transaction under way, until this is dropped: with the answer.
+/// A transaction under way. It ends when this is dropped, which is with its response.
 #[derive(Debug)]
 pub(super) struct UnderWay {
     id: Uuid,
@@ -47,9 +47,12 @@ impl Conflicts {
         Conflicts { service_time, under_way: Arc::default(), applied: Arc::default() }
     }
 
-    /// Begins a transaction: `None` for any other operation, and for the repetition of one that was
-    /// applied, which `DynamoDB` answers by its token; if an item of it is in another transaction
-    /// and one of both writes, the reason of each action, in order.
+    /// Begins a transaction. Returns `None` for any other operation, and for a repetition of an
+    /// applied transaction, which `DynamoDB` recognizes by its token.
+    ///
+    /// # Errors
+    /// The reason of each action in order, if an item is in another transaction and one of the two
+    /// writes.
     pub(super) fn begin(
         &self,
         operation: &str,
@@ -134,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_applied_is_answered_by_its_token() {
+    fn a_repetition_is_recognized_by_its_token() {
         let conflicts = Conflicts::new(Duration::ZERO..Duration::from_millis(1));
         let mut request: Value = serde_json::from_slice(&body("Put", &["a"])).unwrap();
         request["ClientRequestToken"] = "token".into();
@@ -149,13 +152,13 @@ mod tests {
     }
 
     #[test]
-    fn the_later_of_two_overlapping_transactions_is_refused() {
+    fn the_later_of_two_overlapping_transactions_is_rejected() {
         let conflicts = Conflicts::new(Duration::ZERO..Duration::from_millis(1));
         let first = conflicts.begin("TransactWriteItems", &body("Put", &["a", "b"])).unwrap();
-        let refused = conflicts.begin("TransactWriteItems", &body("Update", &["c", "b"]));
-        assert_eq!(refused.unwrap_err(), ["None", "TransactionConflict"]);
-        let refused = conflicts.begin("TransactGetItems", &body("Get", &["a"]));
-        assert_eq!(refused.unwrap_err(), ["TransactionConflict"]);
+        let rejected = conflicts.begin("TransactWriteItems", &body("Update", &["c", "b"]));
+        assert_eq!(rejected.unwrap_err(), ["None", "TransactionConflict"]);
+        let rejected = conflicts.begin("TransactGetItems", &body("Get", &["a"]));
+        assert_eq!(rejected.unwrap_err(), ["TransactionConflict"]);
         assert!(conflicts.begin("BatchGetItem", &body("Get", &["a"])).unwrap().is_none());
         drop(first);
 

@@ -1,9 +1,9 @@
-//! Which operation a request is, as the API names it.
+//! The API's name of a request's operation.
 
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 
-/// The service and the operation of a request: JSON services name it, S3 is known by method, path
-/// and query (path-style, as the SDK addresses an IP).
+/// The service and the operation. The JSON services name theirs in a header. S3's follow from
+/// method, path and query, in the path style that the SDK uses for an IP address.
 pub(super) fn name(request: &HttpRequest) -> (&'static str, String) {
     if let Some(target) = request.headers().get("x-amz-target") {
         let (prefix, operation) = target.split_once('.').unwrap_or((target, ""));

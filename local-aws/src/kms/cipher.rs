@@ -1,6 +1,6 @@
 //! The ciphertext blob: `key id (36 bytes) | nonce (12) | AES-256-GCM ciphertext and tag`.
 //!
-//! The encryption context is authenticated, not stored, as in KMS.
+//! As in KMS, the encryption context is authenticated and not stored.
 
 use std::collections::BTreeMap;
 
@@ -9,15 +9,14 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
 use super::error::KmsError;
 use super::keys::Key;
 
-/// The length of a UUID in text.
+/// Of a UUID as text, in bytes.
 const ID_LENGTH: usize = 36;
-/// AES-GCM's.
 const NONCE_LENGTH: usize = 12;
 
 /// The pairs of `EncryptionContext`, in order, so that equal contexts have equal bytes.
 pub(super) type EncryptionContext = BTreeMap<String, String>;
 
-/// The blob that only `key` with an equal context opens.
+/// Encrypts for `key` and an equal context.
 pub(super) fn seal(
     key: &Key,
     context: &EncryptionContext,
@@ -30,12 +29,11 @@ pub(super) fn seal(
     Ok([key.id.as_bytes(), nonce.as_ref(), &sealed].concat())
 }
 
-/// The id of the key that sealed the blob, if it is one of ours.
+/// The id of the key that the blob names, if the blob has the form of this module's.
 pub(super) fn key_id(blob: &[u8]) -> Option<&str> {
     std::str::from_utf8(blob.get(..ID_LENGTH)?).ok()
 }
 
-/// The plaintext of a blob.
 pub(super) fn open(
     key: &Key,
     context: &EncryptionContext,

@@ -1,5 +1,5 @@
-//! The constraints of the API's model on single members. KMS checks all of them before anything
-//! else, and names every violation in one message.
+//! The constraints of the API's model on single members. KMS checks all of them first and reports
+//! every violation in one message.
 
 use std::ops::RangeInclusive;
 
@@ -56,7 +56,7 @@ impl Constraints {
         self.bounds(&format!("'{value}' at '{member}'"), "length ", length, bounds);
     }
 
-    /// Of a list, or of bytes, neither of which is quoted.
+    /// Of a list or of bytes. The message does not quote the value.
     pub(super) fn size(&mut self, member: &str, size: usize, bounds: RangeInclusive<usize>) {
         self.bounds(&format!("at '{member}'"), "length ", size, bounds);
     }

@@ -1,4 +1,4 @@
-//! KMS's errors, in its words.
+//! KMS's errors with their messages.
 
 use axum::http::StatusCode;
 use serde_json::json;
@@ -36,13 +36,13 @@ impl KmsError {
         KmsError::new("UnsupportedOperationException", message)
     }
 
-    /// A ciphertext of another KMS, a changed one, or one with another encryption context. KMS does
-    /// not say which.
+    /// For a ciphertext of another KMS, a changed ciphertext, and another encryption context. KMS
+    /// does not distinguish them.
     pub(super) fn invalid_ciphertext() -> Self {
         KmsError::new("InvalidCiphertextException", "")
     }
 
-    /// The state could not be stored, or the random source failed.
+    /// If the state could not be stored or the random source failed.
     pub(super) fn internal() -> Self {
         KmsError::new("KMSInternalException", "The request failed because of an internal error.")
     }

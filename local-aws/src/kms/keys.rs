@@ -1,4 +1,4 @@
-//! A key: its secret, its states, and what may be done with it in each.
+//! A key: its secret, its state, and the operations that the state allows.
 
 use aws_lc_rs::rand;
 use serde::{Deserialize, Serialize};
@@ -24,13 +24,14 @@ pub(super) struct Key {
     pub(super) description: String,
     /// Milliseconds since 1970.
     pub(super) created: u64,
-    /// When a key that is pending deletion would go, in milliseconds since 1970. It never does.
+    /// When a key that is pending deletion would be deleted, in milliseconds since 1970. It never
+    /// is.
     pub(super) deletion: Option<u64>,
     /// The policy document as given, if one was.
     pub(super) policy: Option<String>,
 }
 
-/// What files that were written before there was another origin leave out.
+/// The origin in files that were written before keys had one.
 fn aws_kms() -> Origin {
     Origin::AwsKms
 }
@@ -87,7 +88,7 @@ struct PrimaryKey {
 }
 
 impl Key {
-    /// A new key, which is enabled unless its material is to be imported.
+    /// A new key. It is enabled unless its material is to be imported.
     pub(super) fn generate(
         spec: KeySpec,
         usage: KeyUsage,
@@ -112,7 +113,8 @@ impl Key {
         })
     }
 
-    /// Whether `action` may generate a data key under this key.
+    /// # Errors
+    /// If `action` cannot generate a data key under this key.
     pub(super) fn check_data_keys(&self, arn: &str, action: &str) -> Result<(), KmsError> {
         self.check_encryption(arn, action)?;
         if self.spec.key_type() != KeyType::Symmetric {
@@ -122,7 +124,8 @@ impl Key {
         Ok(())
     }
 
-    /// Whether `action` may encrypt or decrypt with this key and `algorithm`.
+    /// # Errors
+    /// If `action` cannot encrypt or decrypt with this key and `algorithm`.
     pub(super) fn check_algorithm(
         &self,
         arn: &str,
@@ -138,7 +141,7 @@ impl Key {
         Ok(())
     }
 
-    /// KMS looks at the usage before the state.
+    /// KMS checks the usage before the state.
     fn check_encryption(&self, arn: &str, action: &str) -> Result<(), KmsError> {
         if self.usage != KeyUsage::EncryptDecrypt {
             let usage = self.usage.name();
@@ -163,7 +166,7 @@ impl Key {
         if self.state == KeyState::PendingImport { Err(pending_import(arn)) } else { Ok(()) }
     }
 
-    /// Disables a key whose deletion was cancelled. One without material waits for it again.
+    /// Disables a key whose deletion was cancelled. A key without material is pending import again.
     pub(super) fn keep(&mut self) {
         self.deletion = None;
         self.state = match initial_state(self.origin) {
@@ -172,7 +175,9 @@ impl Key {
         };
     }
 
-    /// Whether the key's policy leaves `action` allowed: everything is, but for a Deny.
+    /// # Errors
+    /// `AccessDeniedException` if a statement of the key's policy denies `action`. Everything else is
+    /// allowed.
     pub(super) fn permitted(&self, arn: &str, action: &str) -> Result<(), KmsError> {
         if !self.policy.as_deref().is_some_and(|policy| policy::denies(policy, action)) {
             return Ok(());

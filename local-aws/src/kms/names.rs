@@ -1,8 +1,7 @@
-//! The enumerations of the API. Each value has one name, on the wire and in the file.
+//! The enumerations of the API. A value has the same name on the wire and in the file.
 
 use serde::{Deserialize, Serialize};
 
-/// An enumeration with the names of its values.
 pub(super) trait Named: Copy + PartialEq + 'static {
     const ALL: &'static [(&'static str, Self)];
 
@@ -88,7 +87,7 @@ enumerations! {
     }
 }
 
-/// What sort of key an alias may move between.
+/// An alias can only move between keys of one type.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum KeyType {
     Symmetric,

@@ -46,7 +46,7 @@ pub(super) struct KeyOutput {
 #[derive(Debug, Serialize)]
 pub(super) struct Nothing {}
 
-/// A policy document: JSON of at most 32 KB.
+/// Checks a policy document: JSON of at most 32 KB.
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html>
 fn policy(document: &str) -> Result<String, KmsError> {
     if document.len() > 32 * 1024 {
@@ -68,7 +68,7 @@ fn policy_constraints(constraints: &mut Constraints, document: &str) {
     }
 }
 
-/// There are no grants here, so that no token can be one's.
+/// No token is valid, because there are no grants here.
 fn grant_token_constraints(constraints: &mut Constraints, tokens: &[String]) {
     constraints.size("grantTokens", tokens.len(), 0..=10);
     for (number, token) in (1..).zip(tokens) {

@@ -1,11 +1,11 @@
-//! Key policies, as far as a Deny goes.
+//! Key policies, of which only Deny statements count.
 
 use serde_json::Value;
 
-/// Whether a statement of the policy denies `action`, given without its `kms:`.
+/// Whether a statement of the policy denies `action`, which comes without its `kms:`.
 ///
-/// Principals, resources and conditions are not looked at: whoever denies an action here wants it
-/// refused.
+/// Principals, resources and conditions are ignored, because tests write a Deny to have the action
+/// rejected.
 pub(super) fn denies(policy: &str, action: &str) -> bool {
     let Ok(policy) = serde_json::from_str::<Value>(policy) else { return false };
     one_or_many(policy.get("Statement")).iter().any(|statement| {
@@ -27,7 +27,7 @@ fn matches(pattern: &str, action: &str) -> bool {
         || pattern.strip_suffix('*').is_some_and(|beginning| action.starts_with(beginning))
 }
 
-/// IAM writes a list of one as the element itself.
+/// IAM writes a list of one element as the element itself.
 fn one_or_many(value: Option<&Value>) -> &[Value] {
     match value {
         None => &[],

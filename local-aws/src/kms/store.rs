@@ -1,4 +1,4 @@
-//! The state, and the file that holds it: written before a change is answered.
+//! The state and its file. A change is written to the file before its response is sent.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ pub(super) struct Store {
     state: Mutex<KeyRing>,
 }
 
-/// Everything that KMS knows; the content of its file.
+/// The content of the file.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(super) struct KeyRing {
     /// By key id.
@@ -31,8 +31,8 @@ pub(super) struct KeyRing {
 }
 
 impl Store {
-    /// Reads the file, if there is one. An unreadable one is an error: keys are not to be lost
-    /// by starting afresh.
+    /// Reads the file if it exists. An unreadable file is an error, because a new one would lose
+    /// the keys.
     pub(super) fn open(file: Option<PathBuf>, region: &str) -> io::Result<Self> {
         let state = match file.as_ref().map(fs::read) {
             Some(Ok(content)) => serde_json::from_slice(&content)?,
@@ -48,38 +48,39 @@ impl Store {
         self.arn_prefix.starts_with("arn:aws-cn:")
     }
 
-    /// The state, to read.
     pub(super) fn read(&self) -> MutexGuard<'_, KeyRing> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the state: durable when this returns, and unchanged if it fails.
+    /// Changes the state. The change is durable when this returns, and undone on an error.
     pub(super) fn change<T>(
         &self,
         change: impl FnOnce(&mut KeyRing) -> Result<T, KmsError>,
     ) -> Result<T, KmsError> {
         let mut state = self.read();
         let mut next = state.clone();
-        let answer = change(&mut next)?;
+        let output = change(&mut next)?;
         if let Some(path) = &self.file {
             let content = serde_json::to_vec(&next).map_err(|_| KmsError::internal())?;
             file::replace(path, &content).map_err(|_| KmsError::internal())?;
         }
         *state = next;
-        Ok(answer)
+        Ok(output)
     }
 
-    /// The ARN of a key.
     pub(super) fn key_arn(&self, id: &str) -> String {
         format!("{}key/{id}", self.arn_prefix)
     }
 
-    /// The ARN of an alias, whose name begins with `alias/`.
+    /// `name` begins with `alias/`.
     pub(super) fn alias_arn(&self, name: &str) -> String {
         format!("{}{name}", self.arn_prefix)
     }
 
-    /// The id of the key that `reference` names: id or key ARN. `action` does not take aliases.
+    /// The id of the key that `reference` names: a key id or key ARN.
+    ///
+    /// # Errors
+    /// `InvalidArnException` for an alias.
     pub(super) fn find_key(
         &self,
         ring: &KeyRing,
@@ -93,7 +94,7 @@ impl Store {
         self.find(ring, reference, action)
     }
 
-    /// The id of the key that `reference` names: id, key ARN, alias or alias ARN.
+    /// The id of the key that `reference` names: a key id, key ARN, alias or alias ARN.
     pub(super) fn find(
         &self,
         ring: &KeyRing,
@@ -114,7 +115,7 @@ impl Store {
         }
     }
 
-    /// What an ARN of this account and region names, or `None` for what is no ARN.
+    /// The resource part of an ARN of this account and region. `None` if `reference` is no ARN.
     fn resource<'a>(&self, reference: &'a str, action: &str) -> Result<Option<&'a str>, KmsError> {
         if !reference.starts_with("arn:") {
             return Ok(None);
@@ -130,7 +131,7 @@ impl Store {
         if *account == DEFAULT_ACCOUNT || here != self.arn_prefix {
             return Err(KmsError::not_found(format!("Invalid arn {region}")));
         }
-        // Only the key's own policy could allow it, and there is no key of another account.
+        // Only a policy of that key could allow it, and no key of another account exists here.
         let reason = "because the resource does not exist in this Region, no resource-based \
                       policies allow access, or a resource-based policy explicitly denies access";
         Err(access_denied(reference, action, reason))

@@ -1,4 +1,4 @@
-//! What is decided from a request's headers, before its operation is looked at.
+//! What is decided from a request's headers before its operation runs.
 
 use axum::http::HeaderMap;
 use s3s::access::{S3Access, S3AccessContext};
@@ -12,7 +12,7 @@ use crate::{ACCESS_KEY_ID, DEFAULT_ACCOUNT, SECRET_ACCESS_KEY};
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html>
 const MAX_METADATA: usize = 2048;
 
-/// One access key.
+/// It knows a single access key.
 pub(super) struct Auth;
 
 #[async_trait::async_trait]

@@ -1,4 +1,4 @@
-//! Buckets, and what is in them.
+//! Buckets and listings of objects.
 
 use std::io;
 
@@ -16,14 +16,14 @@ use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
 use super::listing::{Page, Query, page};
 use super::service::Objects;
 
-/// The largest page, and the page where none is asked for.
+/// The largest page, and the default.
 const MAX_KEYS: i32 = 1000;
 
-/// What every continuation token begins with, so that a key is none.
+/// The beginning of every continuation token, so that a key is not accepted as one.
 const TOKEN: &[u8] = b"\x01local-aws ";
 
 impl Objects {
-    /// Creates the bucket if it is not there.
+    /// Creates the bucket if it does not exist.
     pub(super) async fn ensure_bucket(&self, bucket: &str) -> io::Result<()> {
         if !s3s::path::check_bucket_name(bucket) {
             let message = format!("{bucket:?} is no name for a bucket");
@@ -63,7 +63,7 @@ impl Objects {
         Ok(S3Response::new(HeadBucketOutput { bucket_region, ..Default::default() }))
     }
 
-    /// `us-east-1` is written as none.
+    /// For `us-east-1` the constraint is absent.
     pub(super) async fn get_bucket_location(
         &self,
         request: S3Request<GetBucketLocationInput>,
@@ -147,7 +147,7 @@ impl Objects {
             marker: input.marker,
             max_keys: Some(max_keys),
             name: Some(input.bucket),
-            // Without a delimiter the last key is where the next page begins.
+            // Without a delimiter the client uses the last key.
             next_marker: page.next.filter(|_| input.delimiter.is_some()),
             delimiter: input.delimiter,
             prefix: input.prefix,
@@ -174,7 +174,7 @@ fn check_encoding(encoding: Option<&EncodingType>) -> S3Result<()> {
     }
 }
 
-/// The token of the page that begins after `key`.
+/// The token of the page after `key`.
 fn write_token(key: &str) -> String {
     STANDARD.encode([TOKEN, key.as_bytes()].concat())
 }

@@ -1,4 +1,4 @@
-//! The checksums that clients send with bytes, and those of stored bytes.
+//! The checksums that clients send, and those of stored bytes.
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html>
 
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub(super) enum Algorithm {
 impl Algorithm {
     const ALL: [Self; 5] = [Self::Crc32, Self::Crc32c, Self::Crc64Nvme, Self::Sha1, Self::Sha256];
 
-    /// As `ChecksumAlgorithm` of the API has it.
+    /// As in `ChecksumAlgorithm` of the API.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Crc32 => "CRC32",
@@ -91,7 +91,7 @@ impl Algorithm {
     }
 }
 
-/// The five members that inputs and outputs of S3 have, whatever their type.
+/// The checksums in an input of S3. All inputs have the same fields.
 macro_rules! checksum_of {
     ($members:expr) => {
         s3s::dto::Checksum {
@@ -117,13 +117,13 @@ macro_rules! give_checksum {
 
 pub(super) use {checksum_of, give_checksum};
 
-/// What a request says of its body.
+/// The digests that a request declares for its body.
 #[derive(Debug)]
 pub(super) struct Declared {
     /// `Content-MD5`, in Base64.
     md5: Option<String>,
     pub(super) algorithm: Option<Algorithm>,
-    /// In Base64; `None` where it follows the body.
+    /// In Base64. `None` if it follows the body.
     value: Option<String>,
 }
 
@@ -162,7 +162,10 @@ impl Declared {
         Ok(Self { md5, algorithm, value: value.map(str::to_owned) })
     }
 
-    /// The checksum of the file, if it is what was declared. `also` is computed in any case.
+    /// The checksum of the file. Without a declared algorithm, `also` is computed.
+    ///
+    /// # Errors
+    /// `BadDigest` if the file differs from what was declared.
     pub(super) async fn verify(
         &self,
         file: &Path,
@@ -193,7 +196,7 @@ pub(super) fn bad_digest(algorithm: Algorithm) -> S3Error {
     s3_error!(BadDigest, "The {name} you specified did not match the calculated checksum.")
 }
 
-/// The checksum of files one after the other, and their MD5 in Base64.
+/// The checksum of the concatenated files, and their MD5 in Base64.
 pub(super) async fn digest(
     files: &[PathBuf],
     algorithm: Option<Algorithm>,

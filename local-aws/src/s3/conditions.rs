@@ -8,7 +8,7 @@ use super::index::Index;
 use super::record::Record;
 use crate::clock;
 
-/// Of a GET or a HEAD, or of a copy's source.
+/// The conditions of a GET or a HEAD, or on a copy's source.
 #[derive(Debug)]
 pub(super) struct ReadConditions {
     pub(super) if_match: Option<ETagCondition>,
@@ -59,7 +59,7 @@ impl ReadConditions {
         Ok(())
     }
 
-    /// An entity tag that matches makes the date irrelevant.
+    /// The date is ignored if there is an entity tag.
     fn is_not_matched(&self, record: &Record) -> bool {
         match &self.if_match {
             Some(ETagCondition::Any) => false,
@@ -68,7 +68,7 @@ impl ReadConditions {
         }
     }
 
-    /// An entity tag makes the date irrelevant, and so does a date in the future.
+    /// The date is ignored if there is an entity tag, and if it is in the future.
     fn is_not_modified(&self, record: &Record) -> bool {
         match &self.if_none_match {
             Some(ETagCondition::Any) => true,
@@ -80,7 +80,7 @@ impl ReadConditions {
     }
 }
 
-/// Of a write, which hold at the moment it happens.
+/// The conditions of a write. They are checked at the moment at which the write takes effect.
 #[derive(Debug, Default)]
 pub(super) struct WriteConditions {
     if_match: Option<ETagCondition>,
@@ -88,7 +88,7 @@ pub(super) struct WriteConditions {
 }
 
 impl WriteConditions {
-    /// S3 has two: no object at all, and an object with this entity tag.
+    /// S3 has two conditions: no object at all, and an object with this entity tag.
     pub(super) fn new(
         if_match: Option<ETagCondition>,
         if_none_match: Option<ETagCondition>,
@@ -114,7 +114,10 @@ impl WriteConditions {
     }
 }
 
-/// `If-Match` of a write or a deletion. An object that is not there is an error of its own.
+/// `If-Match` of a write or a deletion.
+///
+/// # Errors
+/// `NoSuchKey` or `PreconditionFailed`.
 pub(super) fn check_match(
     if_match: Option<&ETagCondition>,
     index: &Index,

@@ -1,4 +1,4 @@
-//! Objects out of objects.
+//! Copies objects.
 
 use axum::http::{HeaderMap, HeaderValue};
 use s3s::dto::{CopyObjectInput, CopyObjectOutput, CopySource, ETagCondition, MetadataDirective};
@@ -48,7 +48,10 @@ impl Objects {
         Ok(response)
     }
 
-    /// Makes `source` what `blobs` calls it, if it may be read.
+    /// Replaces the key of `source` by the name of its bytes.
+    ///
+    /// # Errors
+    /// If the source cannot be read.
     pub(super) fn source(
         &self,
         index: &Index,
@@ -95,7 +98,7 @@ fn changes_something(input: &CopyObjectInput) -> bool {
         || input.website_redirect_location.is_some()
 }
 
-/// s3s 0.14.1 does not read those of a copy.
+/// s3s 0.14.1 does not read these headers of a copy.
 fn write_conditions(headers: &HeaderMap) -> S3Result<WriteConditions> {
     let condition = |name: &str| {
         let value = headers.get(name).map(HeaderValue::as_bytes);

@@ -1,4 +1,4 @@
-//! Objects go.
+//! Deletes objects.
 
 use s3s::dto::{
     DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject,
@@ -10,7 +10,7 @@ use super::conditions::check_match;
 use super::objects::check_version;
 use super::service::Objects;
 
-/// Of one `DeleteObjects`.
+/// Of a single `DeleteObjects`.
 const MAX_KEYS: usize = 1000;
 
 impl Objects {
@@ -69,7 +69,7 @@ impl Objects {
         self.delete(bucket, &object.key, if_match.as_ref()).await
     }
 
-    /// What is not there is as good as deleted.
+    /// A missing object is no error.
     async fn delete(
         &self,
         bucket: &str,

@@ -1,4 +1,4 @@
-//! Which objects there are: in memory, and one file per object where the stack has a directory.
+//! The records of all objects: in memory, and in one file each if the stack has a directory.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,18 +13,17 @@ use sha2::{Digest as _, Sha256};
 use super::record::Record;
 use crate::file;
 
-/// The objects of a bucket by key, in the order of listings.
+/// The objects of a bucket by key, which is the order of listings.
 pub(super) type Bucket = BTreeMap<String, Record>;
 
-/// The records of every object.
 #[derive(Debug)]
 pub(super) struct Index {
-    /// `<directory>/<bucket>/<SHA-256 of the key>.json`, if records are kept in files.
+    /// `<directory>/<bucket>/<SHA-256 of the key>.json` is an object's file.
     directory: Option<PathBuf>,
     buckets: BTreeMap<String, Bucket>,
 }
 
-/// A record's file: its name is a digest of the key, so the key is inside.
+/// A record's file. It contains the key because its name is a digest.
 #[derive(Deserialize, Serialize)]
 struct RecordFile {
     key: String,
@@ -32,7 +31,7 @@ struct RecordFile {
 }
 
 impl Index {
-    /// Reads the records in `directory`, or starts without any in memory.
+    /// Reads the records in `directory`, or starts in memory.
     pub(super) fn open(directory: Option<PathBuf>) -> io::Result<Self> {
         let mut buckets = BTreeMap::new();
         if let Some(directory) = &directory {
@@ -73,7 +72,8 @@ impl Index {
         Ok(())
     }
 
-    /// Makes `record` the object, and returns the one it replaces. Durable when this returns.
+    /// Makes `record` the object and returns the record that it replaces. The change is durable when
+    /// this returns.
     pub(super) fn put(
         &mut self,
         bucket: &str,
@@ -89,7 +89,7 @@ impl Index {
         Ok(self.buckets.entry(bucket.to_owned()).or_default().insert(key.to_owned(), record))
     }
 
-    /// Removes the object, and returns what it was.
+    /// Removes the object and returns its record.
     pub(super) fn remove(&mut self, bucket: &str, key: &str) -> S3Result<Option<Record>> {
         self.bucket(bucket)?;
         if let Some(path) = self.path(bucket, key) {

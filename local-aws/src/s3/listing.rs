@@ -13,17 +13,17 @@ pub(super) struct Query<'a> {
     pub(super) limit: usize,
 }
 
-/// A page, and where the next one begins.
+/// A page and the beginning of the next one.
 #[derive(Debug, Default)]
 pub(super) struct Page<'a> {
     pub(super) objects: Vec<(&'a str, &'a Record)>,
     pub(super) common_prefixes: Vec<String>,
-    /// The last key or common prefix of this page, if there is more.
+    /// The last key or common prefix of this page, if another page follows.
     pub(super) next: Option<String>,
 }
 
-/// Lists keys in order; keys that have the delimiter after the prefix are rolled up into common
-/// prefixes, each of which counts as one.
+/// Lists keys in order. Keys with the delimiter after the prefix are rolled up into common prefixes,
+/// each of which counts as one.
 pub(super) fn page<'a>(bucket: &'a Bucket, query: Query<'_>) -> Page<'a> {
     let mut page = Page::default();
     let mut last = String::new();

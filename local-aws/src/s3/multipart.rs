@@ -1,8 +1,8 @@
-//! Objects that come in parts. An upload that is under way does not survive a restart.
+//! Multipart uploads. An upload under way does not survive a restart.
 //!
-//! s3s-fs 0.14.1 verifies nothing of a part, and joins only parts that are numbered without gaps.
-//! So each part is written under a number of its own, and an upload knows its parts: the checks are
-//! made here, and the parts of an upload get s3s-fs's numbers when it is completed.
+//! s3s-fs 0.14.1 does not verify parts, and joins only parts whose numbers have no gaps. So the
+//! checks are made here: each part is written under a new number, an upload has a list of its parts,
+//! and its completion renumbers the parts for s3s-fs.
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html>
 
 mod completion;
@@ -35,8 +35,8 @@ pub(super) struct Upload {
     headers: Headers,
     checksum: Option<UploadChecksum>,
     parts: BTreeMap<i32, UploadedPart>,
-    /// The number of the part that was written last. These numbers go down from 0, because s3s-fs
-    /// has no bound in that direction.
+    /// The number of the latest written part for s3s-fs. These numbers are negative and go down,
+    /// because s3s-fs limits positive numbers to 10,000.
     last_file: i32,
 }
 
@@ -96,14 +96,15 @@ impl Objects {
         self.uploads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An upload is known only together with its bucket and key.
+    /// # Errors
+    /// `NoSuchUpload`, also if the upload belongs to another bucket or key.
     fn upload(&self, id: &str, bucket: &str, key: &str) -> S3Result<Upload> {
         let uploads = self.uploads();
         let upload = uploads.get(id).filter(|upload| upload.bucket == bucket && upload.key == key);
         upload.cloned().ok_or_else(rules::no_such_upload)
     }
 
-    /// As s3s-fs 0.14.1 names it.
+    /// The name that s3s-fs 0.14.1 gives a part.
     fn part_path(&self, id: &str, number: i32) -> PathBuf {
         self.root.join(format!(".upload_id-{id}.part-{number}"))
     }

@@ -1,4 +1,4 @@
-//! Objects, whole: put and read.
+//! Puts and reads objects.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,18 +14,17 @@ use super::conditions::{WriteConditions, take_read_conditions};
 use super::record::{Headers, Record, give_encryption, give_record, take_headers};
 use super::service::Objects;
 
-/// What a write says of the new object.
 pub(super) struct Written {
     pub(super) e_tag: ETag,
     pub(super) modified: Timestamp,
 }
 
-/// A name for new bytes: short, because s3s-fs makes its file names from it.
+/// A file name for new bytes. It is short because s3s-fs makes longer names from it.
 pub(super) fn new_blob() -> String {
     Uuid::new_v4().simple().to_string()
 }
 
-/// No bucket here has versions, so that every object has the version `null`.
+/// Every object has the version `null`, because no bucket here is versioned.
 pub(super) fn check_version(id: Option<&str>) -> S3Result<()> {
     match id {
         None | Some("null") => Ok(()),
@@ -33,7 +32,6 @@ pub(super) fn check_version(id: Option<&str>) -> S3Result<()> {
     }
 }
 
-/// What is served of an object: all of it.
 fn check_part(part_number: Option<i32>) -> S3Result<()> {
     match part_number {
         None => Ok(()),
@@ -48,7 +46,7 @@ impl Objects {
     ) -> S3Result<S3Response<PutObjectOutput>> {
         let declared = Declared::read(&request.headers)?;
         let input = &mut request.input;
-        // s3s-fs computes no checksum that follows the body unless it is told of it.
+        // s3s-fs computes a checksum that follows the body only if this is set.
         input.checksum_algorithm =
             declared.algorithm.map(|algorithm| ChecksumAlgorithm::from_static(algorithm.name()));
         let headers = self.with_key(take_headers!(input)?)?;
@@ -86,8 +84,8 @@ impl Objects {
             return Err(s3_error!(NotImplemented, "Range of a HEAD is not implemented here"));
         }
         let with_checksum = input.checksum_mode.take().is_some();
-        // Bytes never change under their name, so their first HEAD, which reads three files,
-        // serves all others.
+        // A HEAD reads three files. The first one's output stays valid, because bytes never change
+        // under their name.
         let mut output = if let Some(output) = record.head.get() {
             output.clone()
         } else {
@@ -120,7 +118,7 @@ impl Objects {
         }
         self.check_decryption(&record.headers)?;
         if let Some(range) = input.range {
-            // s3s-fs 0.14.1 fails at a suffix that is longer than the object.
+            // s3s-fs 0.14.1 fails on a suffix that is longer than the object.
             let bytes = range.check(record.size)?;
             input.range = Some(Range::Int { first: bytes.start, last: Some(bytes.end - 1) });
         }
@@ -134,7 +132,7 @@ impl Objects {
         Ok(response)
     }
 
-    /// Makes the bytes that were written as `blob` the object `key`, or removes them.
+    /// Makes the written `blob` the object `key`. Removes the blob on an error.
     pub(super) async fn commit(
         &self,
         bucket: &str,
@@ -150,7 +148,7 @@ impl Objects {
         };
         let e_tag = match e_tag {
             Some(e_tag) if !headers.has_kms_encryption() => e_tag.into_value(),
-            // That of an object under a KMS key is no MD5.
+            // The entity tag of an object under a KMS key is not an MD5.
             _ => Uuid::new_v4().simple().to_string(),
         };
         let record = Record::new(blob.clone(), size, e_tag, headers.clone());
@@ -171,8 +169,8 @@ impl Objects {
         }
     }
 
-    /// Removes bytes that no record names, with the two files that s3s-fs 0.14.1 writes beside
-    /// them and leaves. What stays after a failure is only space.
+    /// Removes bytes that no record names, and the two files that s3s-fs 0.14.1 writes for them and
+    /// never removes. A failure only costs disk space.
     pub(super) async fn remove_blob(&self, bucket: &str, blob: &str) {
         let encode = |name: &str| URL_SAFE_NO_PAD.encode(name);
         let beside = format!(".bucket-{}.object-{}", encode(bucket), encode(blob));

@@ -1,4 +1,4 @@
-//! What is known of an object besides its bytes.
+//! The metadata of an object.
 
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
@@ -12,24 +12,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock;
 
-/// An object: where its bytes are, and what s3s-fs does not keep of it.
+/// The file of an object's bytes, and the metadata that s3s-fs does not store.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct Record {
-    /// The file that holds the bytes; a new name for every put.
+    /// The name of the file with the bytes, which is new for every put.
     pub(super) blob: String,
     pub(super) size: u64,
     pub(super) e_tag: String,
     /// Milliseconds since 1970.
     modified: u64,
     pub(super) headers: Headers,
-    /// `x-amz-restore`, once an archived object was restored.
+    /// `x-amz-restore` of an archived object that was restored.
     pub(super) restore: Option<String>,
-    /// What s3s-fs says of the bytes, once it was asked.
+    /// s3s-fs's response to the first HEAD.
     #[serde(skip)]
     pub(super) head: OnceLock<HeadObjectOutput>,
 }
 
-/// The request headers of a put that come back with every read.
+/// The request headers of a put that every read returns.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct Headers {
     storage_class: String,
@@ -38,7 +38,7 @@ pub(super) struct Headers {
     bucket_key: Option<BucketKeyEnabled>,
 }
 
-/// `StorageClass` of the API, without those that need hardware of one's own.
+/// `StorageClass` of the API, without the classes of Outposts, Snow and directory buckets.
 const STORAGE_CLASSES: [&str; 8] = [
     StorageClass::STANDARD,
     StorageClass::REDUCED_REDUNDANCY,
@@ -51,7 +51,7 @@ const STORAGE_CLASSES: [&str; 8] = [
 ];
 
 impl Headers {
-    /// Without headers an object is STANDARD and encrypted with S3's own keys.
+    /// The defaults are STANDARD and encryption with S3's own keys.
     pub(super) fn new(
         storage_class: Option<StorageClass>,
         encryption: Option<ServerSideEncryption>,
@@ -116,7 +116,7 @@ impl Headers {
     }
 }
 
-/// [`Headers`] out of the input of a put, copy or upload: other types, the same fields.
+/// [`Headers`] out of the input of a put, copy or upload, which have the same fields.
 macro_rules! take_headers {
     ($input:expr) => {
         $crate::s3::record::Headers::new(
@@ -128,7 +128,7 @@ macro_rules! take_headers {
     };
 }
 
-/// The encryption in [`Headers`] into an output: again other types, the same fields.
+/// The encryption in [`Headers`] into an output. All outputs have the same fields.
 macro_rules! give_encryption {
     ($headers:expr => $output:expr) => {
         $output.server_side_encryption = Some($headers.encryption());
@@ -137,7 +137,7 @@ macro_rules! give_encryption {
     };
 }
 
-/// Everything that a HEAD and a GET say of a [`Record`].
+/// The members of a [`Record`] in the output of a HEAD or a GET.
 macro_rules! give_record {
     ($record:expr => $output:expr) => {
         $crate::s3::record::give_encryption!($record.headers => $output);
@@ -165,12 +165,12 @@ impl Record {
         Timestamp::from(SystemTime::UNIX_EPOCH + Duration::from_secs(self.modified / 1000))
     }
 
-    /// The class in listings, which name STANDARD too.
+    /// In listings STANDARD has a name too.
     pub(super) fn listed_class(&self) -> ObjectStorageClass {
         ObjectStorageClass::from(self.headers.storage_class.clone())
     }
 
-    /// Whether the bytes may be read: archived objects must be restored first.
+    /// Whether the bytes can be read. Archived objects must be restored first.
     pub(super) fn readable(&self) -> bool {
         let restored =
             self.restore.as_ref().is_some_and(|restore| restore.contains(r#"request="false""#));

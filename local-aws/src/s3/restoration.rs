@@ -1,4 +1,4 @@
-//! Archived objects become readable.
+//! Restores archived objects.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::service::Objects;
 use crate::clock;
 
 impl Objects {
-    /// Restores at once, but for `Bulk`, which stays ongoing for good.
+    /// Restores at once. A `Bulk` restoration stays ongoing forever.
     pub(super) async fn restore_object(
         &self,
         request: S3Request<RestoreObjectInput>,

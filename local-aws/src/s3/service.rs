@@ -1,4 +1,4 @@
-//! The operations of S3, each handed to the file that has it.
+//! The operations of S3, each of which has its own method of `Objects`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,21 +26,21 @@ use super::multipart::Uploads;
 use super::record::Headers;
 use crate::kms::{Keys, KmsError};
 
-/// The objects: their bytes in `blobs`, what they are in `index`.
+/// The bytes of the objects are in `blobs`, their records in `index`.
 ///
-/// A reader holds the index's lock until it has opened the bytes, a writer takes it only to put
-/// its record in place, after which it removes the bytes that nobody can find any more.
+/// A reader holds the index's lock until it has opened the bytes. A writer takes the lock only to
+/// write its record, and then removes the bytes that no record names any more.
 #[derive(Debug)]
 pub(super) struct Objects {
     pub(super) blobs: FileSystem,
-    /// The directory of `blobs`.
+    /// `blobs` stores everything in it.
     pub(super) root: PathBuf,
     pub(super) index: RwLock<Index>,
     pub(super) uploads: Uploads,
     pub(super) region: String,
     /// The keys that objects may be encrypted with.
     keys: Keys,
-    /// Removed with the service.
+    /// It is removed when this is dropped.
     _temporary: Option<TempDir>,
 }
 
@@ -65,8 +65,10 @@ impl Objects {
         })
     }
 
-    /// The headers of a write with the ARN of the KMS key that they name, if KMS would make a data
-    /// key under it.
+    /// The headers of a write with the ARN of the KMS key that they name.
+    ///
+    /// # Errors
+    /// If KMS would not generate a data key under it.
     pub(super) fn with_key(&self, mut headers: Headers) -> S3Result<Headers> {
         if let Some(key) = headers.kms_key() {
             headers.set_kms_key(self.keys.generate_for_s3(&key).map_err(from_kms)?);
@@ -74,7 +76,8 @@ impl Objects {
         Ok(headers)
     }
 
-    /// Whether KMS would decrypt the data key of an object with these headers.
+    /// # Errors
+    /// If KMS would not decrypt the data key of an object with these headers.
     pub(super) fn check_decryption(&self, headers: &Headers) -> S3Result<()> {
         match headers.kms_key() {
             Some(key) => self.keys.decrypt_for_s3(&key).map_err(from_kms),
@@ -94,7 +97,7 @@ fn from_kms(error: KmsError) -> S3Error {
     error
 }
 
-/// The trait's methods, each the inherent method of the same name.
+/// The trait's methods. Each calls the inherent method of the same name.
 macro_rules! operations {
     ($($name:ident: $input:ident => $output:ident;)*) => {
         #[async_trait::async_trait]

@@ -1,4 +1,4 @@
-//! Who asks, for which bucket, and with which headers.
+//! Credentials, bucket owners, and headers that buckets reject.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Credentials;
@@ -22,7 +22,7 @@ async fn another_access_key_is_rejected() {
     let list = Client::from_conf(config).list_buckets().send().await;
     assert_eq!(code(list), "SignatureDoesNotMatch");
 
-    // A request that nobody signed.
+    // An unsigned request.
     let s3_url = stack.s3_url();
     let mut connection = TcpStream::connect(s3_url.strip_prefix("http://").unwrap()).await.unwrap();
     let request = b"GET /layers HTTP/1.1\r\nhost: s3\r\nconnection: close\r\n\r\n";
@@ -35,7 +35,7 @@ async fn another_access_key_is_rejected() {
 }
 
 #[tokio::test]
-async fn the_bucket_owner_is_whom_the_caller_expects() {
+async fn the_bucket_owner_must_be_the_expected_one() {
     let (stack, s3) = start().await;
     put(&s3, "k", "body").await;
     let upload = s3.create_multipart_upload().bucket("layers").key("k").send().await.unwrap();

@@ -1,4 +1,4 @@
-//! What clients say of the bytes that they send.
+//! The checksums that clients send.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::RequestChecksumCalculation;
@@ -11,7 +11,7 @@ use crate::{code, content, head, put, start};
 const SHA256: &str = "Iw2DWNyOiJC0xY3utikS7i8gNXrpKlzIYbmOaP4xrLU=";
 const MD5: &str = "hBotaJrYa9FhFEdFPCLG/A==";
 
-/// A client that sends no checksum of its own accord.
+/// A client that adds no checksum by itself.
 fn without_checksums(s3: &Client) -> Client {
     let config = s3.config().to_builder();
     let never = RequestChecksumCalculation::WhenRequired;
@@ -94,7 +94,7 @@ async fn a_checksum_that_follows_the_body_counts() {
 }
 
 #[tokio::test]
-async fn checksums_come_back_where_they_are_asked_for() {
+async fn checksums_are_returned_on_request() {
     let (stack, s3) = start().await;
     put_body(&s3, "k").checksum_sha256(SHA256).send().await.unwrap();
     let call = || s3.head_object().bucket("layers").key("k");

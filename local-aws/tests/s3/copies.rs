@@ -1,11 +1,11 @@
-//! Objects out of objects.
+//! Copies of objects.
 
 use aws_sdk_s3::types::{MetadataDirective, StorageClass};
 
 use crate::{code, content, put, start};
 
 #[tokio::test]
-async fn a_copy_to_itself_changes_something() {
+async fn a_copy_to_itself_must_change_something() {
     let (stack, s3) = start().await;
     put(&s3, "k", "body").await;
     let copy = || s3.copy_object().bucket("layers").key("k").copy_source("layers/k");

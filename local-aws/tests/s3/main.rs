@@ -1,4 +1,4 @@
-//! S3 through the SDK: what a layer bucket and a manifest bucket need, and what S3 rejects.
+//! S3 through the SDK: what the layer and manifest buckets need, and what S3 rejects.
 #![expect(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 mod access;

@@ -1,4 +1,4 @@
-//! Objects that come in parts.
+//! Multipart uploads.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
@@ -92,7 +92,7 @@ async fn an_upload_is_completed_with_its_own_parts_in_order() {
     let (stack, s3) = start().await;
     let upload = Upload::create(&s3, "k").await;
     let large = vec![b'l'; 5 << 20];
-    // Numbers may leave gaps, and a part may come again.
+    // Numbers may have gaps, and a part may be uploaded again.
     upload.part(2, b"replaced").await;
     let second = upload.part(2, &large).await;
     let fifth = upload.part(5, b"unused").await;

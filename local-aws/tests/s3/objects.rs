@@ -1,4 +1,4 @@
-//! Objects, whole, and buckets.
+//! Objects and buckets.
 
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::types::{
@@ -102,7 +102,7 @@ async fn ranges_copies_and_deletions() {
     let empty = s3.get_object().bucket("layers").key("empty").range("bytes=0-0");
     assert_eq!(code(empty.send().await), "InvalidRange");
     s3.delete_object().bucket("layers").key("empty").send().await.unwrap();
-    // Better no response than a wrong one.
+    // An error is better than a wrong response.
     let part = s3.get_object().bucket("layers").key("to").part_number(1);
     assert_eq!(code(part.send().await), "NotImplemented");
     let part = s3.head_object().bucket("layers").key("to").range("bytes=0-1");

@@ -24,10 +24,10 @@ pub(super) fn build(
 ) -> Result<Value, ApiError> {
     let [headers, multi_value_headers] = headers(&parts.headers)?;
     let [parameters, multi_value_parameters] = parameters(parts);
-    // The API has no binary media types.
+    // The API has no binary media types, so that every body is text.
     let (body, is_base64_encoded) = encode(body, true);
     let signed = Credential::of(&parts.headers);
-    // A client without credentials acts in the default account, so that curl needs none.
+    // A request without credentials comes from the default account, for clients such as curl.
     let credential = signed.unwrap_or_default();
     let (time, epoch) = request_time();
     Ok(json!({

@@ -81,7 +81,7 @@ fn insert(object: &mut Value, name: &str, value: Value) {
     }
 }
 
-/// The path with a named stage in front. It never has the base path: "If you use an API mapping to
+/// The path with the named stage in front, and without the base path: "If you use an API mapping to
 /// connect your stage to a custom domain name, `rawPath` won't provide the API mapping value."
 fn path(api: &Api, parts: &Parts, route: &Route<'_>) -> String {
     match api.named_stage() {
@@ -127,8 +127,8 @@ fn parameters(parts: &Parts) -> Map<String, Value> {
     joined
 }
 
-/// The media types that HTTP APIs do not encode in Base64. No document lists them, but real ones
-/// were seen to know these only. `application/x-amz-json-1.1` is not one of them.
+/// The media types that HTTP APIs do not encode in Base64. AWS does not document them. These were
+/// measured on a real API. `application/x-amz-json-1.1` is not one of them.
 /// <https://github.com/ministackorg/ministack/pull/766>
 fn is_text(headers: &HeaderMap) -> bool {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());

@@ -1,4 +1,4 @@
-//! Other names of keys.
+//! Aliases of keys.
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateAlias.html>
 
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ pub(in crate::kms) struct AliasInput {
 }
 
 impl AliasInput {
-    /// The alias, and the key that it is to name.
+    /// The alias and its target.
     fn check(&self) -> Result<(&str, &str), KmsError> {
         let mut constraints = Constraints::default();
         let name = constraints.alias_name(self.alias_name.as_deref());
@@ -49,7 +49,7 @@ pub(in crate::kms) fn create_alias(store: &Store, input: &AliasInput) -> Result<
     })
 }
 
-/// Creates a symmetric key under the alias, unless the alias is there, whatever it names.
+/// Creates a symmetric key under the alias unless the alias exists.
 pub(in crate::kms) fn ensure_alias(store: &Store, name: &str) -> Result<(), KmsError> {
     if store.read().aliases.contains_key(name) {
         return Ok(());
@@ -63,7 +63,7 @@ pub(in crate::kms) fn ensure_alias(store: &Store, name: &str) -> Result<(), KmsE
     })
 }
 
-/// The key of before may be in any state.
+/// The previous target may be in any state.
 pub(in crate::kms) fn update_alias(store: &Store, input: &AliasInput) -> Result<Nothing, KmsError> {
     let (name, target) = input.check()?;
     store.change(|ring| {
@@ -173,7 +173,7 @@ fn check_name(name: &str) -> Result<(), KmsError> {
         let message = format!("{name} contains invalid characters for an alias");
         return Err(KmsError::validation(message));
     }
-    // Those of AWS's own keys.
+    // Reserved for AWS managed keys.
     if rest == "aws" || rest.starts_with("aws/") {
         return Err(KmsError::new("NotAuthorizedException", ""));
     }

@@ -1,4 +1,4 @@
-//! A new key. Which specifications, usages and origins go together is KMS's rule.
+//! Creates a key, with KMS's rules on which specifications, usages and origins go together.
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html>
 
 use std::collections::BTreeSet;
@@ -34,7 +34,6 @@ struct Tag {
     tag_value: Option<String>,
 }
 
-/// What the single members of a request say.
 struct Wanted {
     spec: KeySpec,
     usage: Option<KeyUsage>,
@@ -136,7 +135,7 @@ fn usage_for(spec: KeySpec, usage: Option<KeyUsage>) -> Result<KeyUsage, KmsErro
     Ok(usage)
 }
 
-/// There are no custom key stores here, so that no id can be one's.
+/// No `CustomKeyStoreId` is valid, because there are no custom key stores here.
 fn check_origin(input: &CreateKeyInput, spec: KeySpec, origin: Origin) -> Result<(), KmsError> {
     let in_key_store = matches!(origin, Origin::AwsCloudHsm | Origin::ExternalKeyStore);
     let multi_region = input.multi_region == Some(true);

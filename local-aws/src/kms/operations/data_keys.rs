@@ -1,4 +1,4 @@
-//! Envelope encryption: a new data key with its sealed copy, and the way back.
+//! Envelope encryption: generates data keys and decrypts them.
 
 use aws_lc_rs::rand;
 use base64::Engine as _;
@@ -79,7 +79,10 @@ pub(in crate::kms) fn generate_data_key(
     })
 }
 
-/// The ARN of the key that `reference` names, if it makes data keys.
+/// The ARN of the key that `reference` names.
+///
+/// # Errors
+/// If it cannot generate data keys.
 pub(in crate::kms) fn check_data_key(store: &Store, reference: &str) -> Result<String, KmsError> {
     const ACTION: &str = "GenerateDataKey";
     let ring = store.read();
@@ -101,7 +104,7 @@ pub(in crate::kms) fn check_decryption(store: &Store, reference: &str) -> Result
     key.check_algorithm(&arn, ACTION, EncryptionAlgorithm::Symmetric)
 }
 
-/// No attestation document is verified here.
+/// This KMS cannot verify an attestation document.
 fn check_recipient(recipient: Option<&Value>) -> Result<(), KmsError> {
     match recipient {
         None => Ok(()),
@@ -180,8 +183,8 @@ pub(in crate::kms) fn decrypt(
     })
 }
 
-/// The key that is to open the blob. A symmetric ciphertext names its key, all others need the
-/// caller to name it. Nothing here makes the others.
+/// The key that decrypts the blob. A symmetric ciphertext names its key. For all others, which
+/// nothing here creates, the caller names it.
 fn key_of<'a>(
     blob: &[u8],
     algorithm: EncryptionAlgorithm,

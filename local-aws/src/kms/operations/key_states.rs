@@ -1,4 +1,4 @@
-//! Keys are described, changed and scheduled for deletion. What each state allows:
+//! Describes keys and changes their states. What each state allows:
 //! <https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html>
 
 use std::time::Duration;
@@ -157,7 +157,7 @@ pub(in crate::kms) struct PutKeyPolicyInput {
     policy_name: Option<String>,
 }
 
-/// Always allowed, or a test that denied `kms:*` could never take it back.
+/// Always allowed, because a test that denied `kms:*` could not undo it otherwise.
 pub(in crate::kms) fn put_key_policy(
     store: &Store,
     input: &PutKeyPolicyInput,

@@ -1,4 +1,4 @@
-//! Parts become an object.
+//! Completes uploads.
 
 use s3s::dto::{
     Checksum, CompleteMultipartUploadInput, CompleteMultipartUploadOutput,
@@ -76,7 +76,8 @@ impl Objects {
         Ok(1..=last)
     }
 
-    /// Compares what the client says of the whole object.
+    /// # Errors
+    /// `BadDigest` if the checksum of the whole object differs from the given one.
     async fn check_object_checksum(
         &self,
         id: &str,

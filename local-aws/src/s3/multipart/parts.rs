@@ -1,4 +1,4 @@
-//! The parts of an upload: written, copied, listed.
+//! Writes, copies and lists the parts of an upload.
 
 use s3s::dto::{
     Checksum, ETag, ListPartsInput, ListPartsOutput, Part, Timestamp, UploadPartCopyInput,
@@ -13,7 +13,7 @@ use crate::s3::conditions::take_source_conditions;
 use crate::s3::record::give_encryption;
 use crate::s3::service::Objects;
 
-/// The largest page of `ListParts`, and the page where none is asked for.
+/// The largest page of `ListParts`, and the default.
 const PAGE: i32 = 1000;
 
 impl Objects {
@@ -121,7 +121,7 @@ impl Objects {
         }))
     }
 
-    /// The upload with `last_file` for one more part.
+    /// The upload, with a new `last_file` for one more part.
     fn next_part(&self, id: &str, bucket: &str, key: &str) -> S3Result<Upload> {
         self.upload(id, bucket, key)?;
         let mut uploads = self.uploads();
@@ -130,7 +130,7 @@ impl Objects {
         Ok(upload.clone())
     }
 
-    /// Makes the written `file` the part `number`, and removes the one that it replaces.
+    /// Makes the written `file` the part `number` and removes the file that it replaces.
     async fn keep_part(
         &self,
         id: &str,

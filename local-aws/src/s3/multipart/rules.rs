@@ -1,4 +1,4 @@
-//! What S3 demands of an upload and its parts.
+//! S3's rules for uploads and their parts.
 
 use s3s::dto::{Checksum, ChecksumAlgorithm, ChecksumType, CompletedPart, CopySource};
 use s3s::{S3Error, S3Result, s3_error};
@@ -12,11 +12,11 @@ use crate::s3::index::Index;
 const MIN_PART: u64 = 5 * 1024 * 1024;
 const MAX_PARTS: i32 = 10_000;
 
-/// What the creation of an upload says of its checksums.
+/// The checksums that were chosen when an upload was created.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct UploadChecksum {
     pub(super) algorithm: Algorithm,
-    /// Of the parts' checksums instead of the object's bytes.
+    /// Whether the object's checksum is that of its parts' checksums instead of its bytes.
     pub(super) is_composite: bool,
 }
 
@@ -71,7 +71,7 @@ pub(super) fn upload_checksum(
     Ok(Some(UploadChecksum { algorithm, is_composite }))
 }
 
-/// An upload with an algorithm takes no part without a checksum of it.
+/// An upload with an algorithm only takes parts with a checksum of that algorithm.
 pub(super) fn check_algorithm(
     upload: Option<UploadChecksum>,
     part: Option<Algorithm>,
@@ -126,7 +126,7 @@ pub(super) fn source_size(index: &Index, source: &CopySource) -> S3Result<u64> {
     }
 }
 
-/// The parts that the client wants the object to be made of, in its order.
+/// The parts that the client lists, in its order.
 pub(super) fn chosen_parts<'a>(
     upload: &'a Upload,
     wanted: &[CompletedPart],

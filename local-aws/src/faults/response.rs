@@ -1,4 +1,4 @@
-//! Answers that the services did not give, in the shapes in which they would have.
+//! Responses in the services' shapes that the services did not send.
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::ConnectorError;
@@ -25,7 +25,7 @@ pub(super) fn error(
                     r#"<?xml version="1.0" encoding="UTF-8"?><Error><Code>{code}</Code><Message>{message}</Message></Error>"#
                 )
             };
-            answer(status, "application/xml", body)
+            response(status, "application/xml", body)
         }
         "kms" => json(status, "application/x-amz-json-1.1", code, message),
         _ => json(
@@ -55,15 +55,15 @@ pub(super) fn cancelled<S: AsRef<str>>(codes: &[S]) -> Result<HttpResponse, Conn
             codes.join(", ")
         ),
     });
-    answer(400, "application/x-amz-json-1.0", body.to_string())
+    response(400, "application/x-amz-json-1.0", body.to_string())
 }
 
-/// What a proxy in between would say.
+/// What a proxy in between would return.
 pub(super) fn page(status: u16) -> Result<HttpResponse, ConnectorError> {
-    answer(status, "text/html", "<html>arn:aws:dynamodb:us-west-2:1:table/ecr</html>".to_owned())
+    response(status, "text/html", "<html>arn:aws:dynamodb:us-west-2:1:table/ecr</html>".to_owned())
 }
 
-/// The texts of the reasons, from the API reference of `TransactWriteItems`.
+/// The messages of the reasons, from the API reference of `TransactWriteItems`.
 fn message(code: &str) -> Option<&'static str> {
     match code {
         "ConditionalCheckFailed" => Some("The conditional request failed"),
@@ -88,10 +88,10 @@ fn json(
     code: &str,
     message: &str,
 ) -> Result<HttpResponse, ConnectorError> {
-    answer(status, content_type, json!({"__type": code, "message": message}).to_string())
+    response(status, content_type, json!({"__type": code, "message": message}).to_string())
 }
 
-pub(super) fn answer(
+pub(super) fn response(
     status: u16,
     content_type: &'static str,
     body: String,

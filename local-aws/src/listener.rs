@@ -1,4 +1,4 @@
-//! The HTTP side that S3, KMS and the API Gateway door share.
+//! The HTTP server that S3, KMS and the API Gateway listener share.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -7,12 +7,12 @@ use axum::Router;
 use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 
-/// A listener on a free port.
+/// Binds a free port.
 pub(crate) async fn listen(address: IpAddr) -> io::Result<TcpListener> {
     TcpListener::bind(SocketAddr::new(address, 0)).await
 }
 
-/// Serves until `shutdown` completes and the calls in flight are answered. Idle keep-alive
+/// Serves until `shutdown` completes and the calls in flight have their responses. Idle keep-alive
 /// connections are closed at once.
 pub(crate) async fn serve(
     listener: TcpListener,
@@ -20,7 +20,7 @@ pub(crate) async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let listener = listener.tap_io(|connection| {
-        // Without it a small answer may wait 40 ms for the client's delayed ACK.
+        // Without it a small response may wait 40 ms for the client's delayed ACK.
         let _ = connection.set_nodelay(true);
     });
     let service = service.into_make_service_with_connect_info::<SocketAddr>();
