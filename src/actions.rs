@@ -8,21 +8,21 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use crate::api::call::Call;
 use crate::api::error::Error;
 use crate::app::App;
-use create_repository::create_repository;
-use put_image::put_image;
 
-static ACTIONS: [Action; 2] = [
-    Action {
-        name: "CreateRepository",
-        rights: Rights::All,
-        run: |app, call, body| create_repository(app, call, body).boxed(),
-    },
-    Action {
-        name: "PutImage",
-        rights: Rights::Push,
-        run: |app, call, body| put_image(app, call, body).boxed(),
-    },
-];
+macro_rules! actions {
+    ($($name:literal $rights:ident $run:path;)*) => {
+        &[$(Action {
+            name: $name,
+            rights: Rights::$rights,
+            run: |app, call, body| $run(app, call, body).boxed(),
+        }),*]
+    };
+}
+
+static ACTIONS: &[Action] = actions! {
+    "CreateRepository" All create_repository::create_repository;
+    "PutImage" Push put_image::put_image;
+};
 
 pub(crate) struct Action {
     /// The name in `X-Amz-Target`. The IAM action is `ecr:` followed by this name.
