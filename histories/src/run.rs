@@ -15,6 +15,7 @@ use local::invoke;
 use local_aws::{DEFAULT_ACCOUNT, Faults, Stack};
 use serde_json::{Value, json};
 use stateright::semantics::{ConsistencyTester as _, LinearizabilityTester};
+use tokio::sync::watch;
 
 use crate::bugs::{Bug, Culprit};
 use crate::images::Images;
@@ -73,22 +74,24 @@ pub(crate) async fn run(
     let counts = Arc::new(Mutex::new(Counts::default()));
     history.let_faults_loose(plan, bug, &counts);
 
-    history.client(&plan.first, plan.pause, Rng::with_seed(plan.seed)).await?;
-    let clients = plan.clients.iter().zip(0_u64..).map(|(calls, client)| {
-        let rng = Rng::with_seed(plan.seed.wrapping_mul(31).wrapping_add(client));
-        history.client(calls, plan.pause, rng)
-    });
     let clients = async {
-        let ended = join_all(clients).await;
-        ended.into_iter().collect::<Result<(), Failed>>()
+        history.client(&plan.first, plan.pause, Rng::with_seed(plan.seed)).await?;
+        let clients = plan.clients.iter().zip(0_u64..).map(|(calls, client)| {
+            let rng = Rng::with_seed(plan.seed.wrapping_mul(31).wrapping_add(client));
+            history.client(calls, plan.pause, rng)
+        });
+        join_all(clients).await.into_iter().collect::<Result<(), Failed>>()
     };
-    if let Some(sweeping) = &history.sweeping {
-        tokio::select! {
-            ended = clients => ended?,
-            () = sweeping.go_on(&counts) => {}
+    let sweeping = async {
+        match &history.sweeping {
+            Some(sweeping) => sweeping.go_on(&counts).await,
+            None => std::future::pending().await,
         }
-    } else {
-        clients.await?;
+    };
+    tokio::select! {
+        ended = clients => ended?,
+        () = sweeping => {}
+        () = history.release_when_quiet() => {}
     }
     history.faults.settle().await;
 
@@ -128,6 +131,8 @@ struct History {
     tester: Mutex<Tester>,
     threads: AtomicUsize,
     calls: AtomicUsize,
+    /// Clients that pause or write to the table themselves.
+    busy: watch::Sender<usize>,
     log: Mutex<Log>,
 }
 
@@ -171,9 +176,12 @@ impl History {
             tester: Mutex::new(Tester::new(initial)),
             threads: AtomicUsize::new(0),
             calls: AtomicUsize::new(0),
+            busy: watch::Sender::new(1),
             log: Mutex::default(),
         };
-        match history.call("CreateRepository", &json!({})).await? {
+        let created = history.call("CreateRepository", &json!({})).await?;
+        history.busy.send_replace(0);
+        match created {
             Some(_) => Ok(history),
             None => Err("the repository of a history cannot be created".into()),
         }
@@ -193,7 +201,23 @@ impl History {
         self.faults.conflicts(Duration::ZERO..Duration::from_millis(4));
     }
 
+    /// Releases what is held, again and again, whenever nothing else goes on: each client is at its end
+    /// or in a call, and of all calls only held attempts are in flight.
+    async fn release_when_quiet(&self) {
+        let mut busy = self.busy.subscribe();
+        loop {
+            self.faults.held().await;
+            if *busy.borrow_and_update() == 0 {
+                self.faults.release();
+                tokio::task::yield_now().await;
+            } else if busy.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
     async fn client(&self, calls: &[Op], pause: u64, mut rng: Rng) -> Result<(), Failed> {
+        self.busy.send_modify(|busy| *busy += 1);
         let mut thread = self.threads.fetch_add(1, Ordering::Relaxed);
         for op in calls {
             tokio::time::sleep(Duration::from_millis(rng.u64(0..pause))).await;
@@ -207,6 +231,7 @@ impl History {
                 self.give(thread, op, ret);
             }
         }
+        self.busy.send_modify(|busy| *busy -= 1);
         Ok(())
     }
 
@@ -253,7 +278,9 @@ impl History {
         if let Some(sweeping) = &self.sweeping {
             sweeping.begins(call);
         }
+        self.busy.send_modify(|busy| *busy -= 1);
         let response = invoke(&self.app, LambdaEvent::new(event, Context::default())).await;
+        self.busy.send_modify(|busy| *busy += 1);
         let text = |pointer| response.pointer(pointer).and_then(Value::as_str);
         let answer = match response.get("statusCode").and_then(Value::as_u64) {
             Some(200) => Ret::Done,
