@@ -33,12 +33,17 @@ const fn rewriting(name: &'static str, rewrite: fn(&Call) -> Option<Vec<u8>>) ->
     Bug { name, culprit: Culprit::Push, rewrite, fault: late }
 }
 
-/// Delays commits, so that what their decisions were based on may have changed: a little, or so
-/// much that other calls end first, also on a busy machine.
+/// Delays commits, so that what their decisions were based on may have changed: a little, or until all
+/// other clients have done what they can.
 fn late(rng: &mut Rng, call: &Call) -> Option<(&'static str, Fault)> {
-    let commit = call.operation == "TransactWriteItems" && rng.u8(0..3) > 0;
-    let longest = if rng.bool() { 40 } else { 600 };
-    commit.then(|| ("delayed request", Fault::Delay(Duration::from_millis(rng.u64(0..longest)))))
+    if call.operation != "TransactWriteItems" {
+        return None;
+    }
+    match rng.u8(0..4) {
+        0 => None,
+        1 => Some(("delayed request", Fault::Delay(Duration::from_millis(rng.u64(0..40))))),
+        _ => Some(("held request", Fault::Hold)),
+    }
 }
 
 /// The bugs, by their names in docs/PROOF.md.
@@ -80,11 +85,10 @@ pub(crate) static BUGS: [Bug; 14] = [
                 Some(())
             })
         },
-        // Copies arrive so late that a deletion comes first, also on a busy machine.
+        // Copies arrive so late that a deletion comes first.
         fault: |rng, call| {
             let commit = call.operation == "TransactWriteItems" && rng.u8(0..3) == 0;
-            let later = Duration::from_millis(rng.u64(300..1500));
-            commit.then_some(("late copy", Fault::LateCopy(later)))
+            commit.then_some(("late copy", Fault::HeldCopy))
         },
     },
     Bug {

@@ -23,6 +23,8 @@ pub(crate) struct Plan {
     pub(crate) swept: bool,
     /// The longest that a client waits before a call, in milliseconds.
     pub(crate) pause: u64,
+    /// Whether clients may let all others go first before they change or read the table.
+    pub(crate) crowded: bool,
 }
 
 impl Plan {
@@ -83,9 +85,8 @@ impl Plan {
                 (vec![put(0, 0)], clients)
             }
         };
-        // The pauses are longer than a push takes on a busy machine, because settings must change
-        // during one.
-        Self { seed, images, first, clients, fault_percent: 5, swept: false, pause: 120 }
+        let fault_percent = 5;
+        Self { seed, images, first, clients, fault_percent, swept: false, pause: 12, crowded: true }
     }
 
     fn fill(
@@ -106,7 +107,17 @@ impl Plan {
         }
         clients.retain(|calls| !calls.is_empty());
         let first = Vec::new();
-        Self { seed, images, first, clients, fault_percent: 20, swept: false, pause: 12 }
+        let fault_percent = 20;
+        Self {
+            seed,
+            images,
+            first,
+            clients,
+            fault_percent,
+            swept: false,
+            pause: 12,
+            crowded: false,
+        }
     }
 
     /// Every plan with one call fewer.

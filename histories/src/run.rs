@@ -15,6 +15,7 @@ use local::invoke;
 use local_aws::{DEFAULT_ACCOUNT, Faults, Stack};
 use serde_json::{Value, json};
 use stateright::semantics::{ConsistencyTester as _, LinearizabilityTester};
+use tokio::sync::watch;
 
 use crate::bugs::{Bug, Culprit};
 use crate::images::Images;
@@ -73,22 +74,24 @@ pub(crate) async fn run(
     let counts = Arc::new(Mutex::new(Counts::default()));
     history.let_faults_loose(plan, bug, &counts);
 
-    history.client(&plan.first, plan.pause, Rng::with_seed(plan.seed)).await?;
-    let clients = plan.clients.iter().zip(0_u64..).map(|(calls, client)| {
-        let rng = Rng::with_seed(plan.seed.wrapping_mul(31).wrapping_add(client));
-        history.client(calls, plan.pause, rng)
-    });
     let clients = async {
-        let ended = join_all(clients).await;
-        ended.into_iter().collect::<Result<(), Failed>>()
+        history.client(&plan.first, plan, Rng::with_seed(plan.seed)).await?;
+        let clients = plan.clients.iter().zip(0_u64..).map(|(calls, client)| {
+            let rng = Rng::with_seed(plan.seed.wrapping_mul(31).wrapping_add(client));
+            history.client(calls, plan, rng)
+        });
+        join_all(clients).await.into_iter().collect::<Result<(), Failed>>()
     };
-    if let Some(sweeping) = &history.sweeping {
-        tokio::select! {
-            ended = clients => ended?,
-            () = sweeping.go_on(&counts) => {}
+    let sweeping = async {
+        match &history.sweeping {
+            Some(sweeping) => sweeping.go_on(&counts).await,
+            None => std::future::pending().await,
         }
-    } else {
-        clients.await?;
+    };
+    tokio::select! {
+        ended = clients => ended?,
+        () = sweeping => {}
+        () = history.go_on_when_quiet() => {}
     }
     history.faults.settle().await;
 
@@ -128,7 +131,29 @@ struct History {
     tester: Mutex<Tester>,
     threads: AtomicUsize,
     calls: AtomicUsize,
+    progress: watch::Sender<Progress>,
     log: Mutex<Log>,
+}
+
+/// What the clients do.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    /// They pause, or write to the table themselves.
+    busy: usize,
+    /// They are in a call.
+    calling: usize,
+    /// They wait until the others have done what they can.
+    waiting: usize,
+    /// How often clients have waited to the end.
+    turn: u64,
+}
+
+impl Progress {
+    fn end_waiting(&mut self) {
+        self.busy += self.waiting;
+        self.waiting = 0;
+        self.turn += 1;
+    }
 }
 
 #[derive(Default)]
@@ -171,9 +196,12 @@ impl History {
             tester: Mutex::new(Tester::new(initial)),
             threads: AtomicUsize::new(0),
             calls: AtomicUsize::new(0),
+            progress: watch::Sender::new(Progress { busy: 1, ..Progress::default() }),
             log: Mutex::default(),
         };
-        match history.call("CreateRepository", &json!({})).await? {
+        let created = history.call("CreateRepository", &json!({})).await?;
+        history.progress.send_replace(Progress::default());
+        match created {
             Some(_) => Ok(history),
             None => Err("the repository of a history cannot be created".into()),
         }
@@ -193,10 +221,50 @@ impl History {
         self.faults.conflicts(Duration::ZERO..Duration::from_millis(4));
     }
 
-    async fn client(&self, calls: &[Op], pause: u64, mut rng: Rng) -> Result<(), Failed> {
+    /// Lets the history go on whenever nothing does by itself: each client waits, or is in a call, and
+    /// of all calls only held attempts are in flight. Clients that wait go first, then what is held.
+    async fn go_on_when_quiet(&self) {
+        let mut progress = self.progress.subscribe();
+        loop {
+            let Progress { busy, calling, waiting, .. } = *progress.borrow_and_update();
+            if busy == 0 && (calling > 0 || waiting > 0) {
+                tokio::select! {
+                    () = self.faults.held(), if calling > 0 => {}
+                    () = std::future::ready(()), if calling == 0 => {}
+                    _ = progress.changed() => continue,
+                }
+                if waiting > 0 {
+                    self.progress.send_modify(Progress::end_waiting);
+                } else {
+                    self.faults.release();
+                    tokio::task::yield_now().await;
+                }
+            } else if progress.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Waits until all other clients have done what they can.
+    async fn wait(&self) {
+        let mut progress = self.progress.subscribe();
+        let turn = progress.borrow().turn;
+        self.progress.send_modify(|progress| {
+            progress.busy -= 1;
+            progress.waiting += 1;
+        });
+        // The sender lives as long as `self`.
+        let _ = progress.wait_for(|progress| progress.turn > turn).await;
+    }
+
+    async fn client(&self, calls: &[Op], plan: &Plan, mut rng: Rng) -> Result<(), Failed> {
+        self.progress.send_modify(|progress| progress.busy += 1);
         let mut thread = self.threads.fetch_add(1, Ordering::Relaxed);
         for op in calls {
-            tokio::time::sleep(Duration::from_millis(rng.u64(0..pause))).await;
+            tokio::time::sleep(Duration::from_millis(rng.u64(0..plan.pause))).await;
+            if plan.crowded && !matches!(op, Op::Put { .. }) && rng.u8(0..3) > 0 {
+                self.wait().await;
+            }
             self.invoke(thread, op);
             let ret = self.perform(op).await?;
             if ret.is_none() {
@@ -207,6 +275,7 @@ impl History {
                 self.give(thread, op, ret);
             }
         }
+        self.progress.send_modify(|progress| progress.busy -= 1);
         Ok(())
     }
 
@@ -253,7 +322,15 @@ impl History {
         if let Some(sweeping) = &self.sweeping {
             sweeping.begins(call);
         }
+        self.progress.send_modify(|progress| {
+            progress.busy -= 1;
+            progress.calling += 1;
+        });
         let response = invoke(&self.app, LambdaEvent::new(event, Context::default())).await;
+        self.progress.send_modify(|progress| {
+            progress.calling -= 1;
+            progress.busy += 1;
+        });
         let text = |pointer| response.pointer(pointer).and_then(Value::as_str);
         let answer = match response.get("statusCode").and_then(Value::as_u64) {
             Some(200) => Ret::Done,
