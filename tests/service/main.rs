@@ -14,7 +14,6 @@
 mod harness;
 mod second_engine;
 
-mod access;
 mod contention;
 mod cost;
 mod crash;
@@ -30,6 +29,7 @@ mod manifest;
 mod outcomes;
 mod parameters;
 mod partition;
+mod policy;
 mod push_events;
 mod races;
 mod real_manifests;
