@@ -1,4 +1,4 @@
-//! Which file may know which: the rules of ARCHITECTURE.md, read off the sources of the crate.
+//! Which file may import which: the rules of ARCHITECTURE.md, checked against the crate's sources.
 
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -8,8 +8,8 @@ use std::path::Path;
 
 use regex::Regex;
 
-/// The sources below `src` by their module paths, such as `stores::table::read`. The crate root is the
-/// empty path. Tests inside are left out.
+/// The sources below `src` by their module paths, such as `stores::table::read`, without the tests
+/// inside. The path of the crate root is empty.
 struct Sources(BTreeMap<String, String>);
 
 impl Sources {
@@ -26,7 +26,7 @@ impl Sources {
             let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
             let inner = if module.is_empty() { name.clone() } else { format!("{module}::{name}") };
             if path.is_dir() {
-                // The binaries are crates of their own.
+                // The binaries are separate crates.
                 if inner != "bin" {
                     self.add(&path, &inner);
                 }
@@ -40,7 +40,7 @@ impl Sources {
         }
     }
 
-    /// The modules that `module` names, by the paths in its code.
+    /// The modules that `module` names by the paths in its code.
     fn imports(&self, module: &str) -> BTreeSet<String> {
         let code = &self.0[module];
         let parent = module.rsplit_once("::").map_or("", |(parent, _)| parent);
@@ -64,7 +64,7 @@ impl Sources {
         named
     }
 
-    /// The module that a path of an item begins with: the longest that is a file.
+    /// The longest prefix of an item's path that is a module's file.
     fn module_of(&self, path: &str) -> Option<String> {
         let mut path = path;
         loop {
@@ -92,7 +92,7 @@ fn no_file_imports_the_crate_root() {
 }
 
 #[test]
-fn imports_have_no_circle() {
+fn imports_form_no_cycle() {
     fn visit(sources: &Sources, module: &str, way: &mut Vec<String>, done: &mut BTreeSet<String>) {
         if done.contains(module) {
             return;
@@ -110,7 +110,7 @@ fn imports_have_no_circle() {
     for module in sources.0.keys() {
         visit(&sources, module, &mut Vec::new(), &mut done);
     }
-    // The reading of imports works: these are there.
+    // Self-check: `imports` finds these known imports.
     let imports = sources.imports("actions::put_image");
     for import in ["actions::put_image::rules", "api::call", "app", "stores::table::transaction"] {
         assert!(imports.contains(import), "{imports:?}");
@@ -129,7 +129,7 @@ fn stores_name_no_action() {
     }
 }
 
-/// The rules know no SDK, and neither clock nor environment.
+/// The rules use no SDK, no clock and no environment.
 #[test]
 fn rules_are_pure() {
     let sources = Sources::read();
@@ -154,7 +154,7 @@ fn rules_are_pure() {
         for word in foreign {
             assert!(!sources.0[module].contains(word), "src/{module} knows {word}");
         }
-        // What `rules` decides about was read by `snapshot`, whose type it takes.
+        // `rules` takes the type of `snapshot`, because it decides about what `snapshot` has read.
         for import in sources.imports(module) {
             let is_impure = import.starts_with("stores") || import == "app" || import == "clock";
             assert!(!is_impure, "src/{module} imports {import}");
@@ -163,7 +163,7 @@ fn rules_are_pure() {
 }
 
 #[test]
-fn each_foreign_interface_has_one_place() {
+fn each_external_interface_is_used_in_one_place() {
     let sources = Sources::read();
     for (word, owners) in [
         ("aws_lambda_events", ["gateway"].as_slice()),
@@ -184,7 +184,7 @@ fn each_foreign_interface_has_one_place() {
 }
 
 #[test]
-fn no_module_is_a_file_of_another_place() {
+fn no_module_is_a_file_outside_its_folder() {
     fn visit(folder: &Path) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

@@ -1,4 +1,5 @@
-//! What an input may cost: however its bytes are arranged, a call takes a small multiple of them.
+//! The memory that an input may cost: a call takes a small multiple of its input's bytes, however
+//! they are arranged.
 
 use ecr_registry::{Event, handle};
 use lambda_runtime::{Context, LambdaEvent};
@@ -9,15 +10,15 @@ use testing::Canned;
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
-/// Lambda's bound on an event, and the API's on a manifest, in bytes.
+/// Lambda's limit on an event, and the API's on a manifest, in bytes.
 const MAX_EVENT: usize = 6_291_456;
 const MAX_MANIFEST: usize = 4_194_304;
 
-/// JSON of as many elements as there is room for.
+/// JSON with as many elements as fit.
 struct Hostile {
     name: &'static str,
     start: String,
-    /// `{n}` is another number each time.
+    /// `{n}` is replaced by a different number each time.
     element: String,
     end: &'static str,
 }
@@ -42,13 +43,13 @@ impl Hostile {
         text
     }
 
-    /// The largest event with this in it that Lambda would take.
+    /// The largest event with this content that Lambda would accept.
     fn event(&self, of: impl Fn(&str) -> String) -> String {
         let event = of(&self.text(MAX_MANIFEST));
         if event.len() <= MAX_EVENT {
             return event;
         }
-        // Quotes and backslashes grow on their way in.
+        // Quotes and backslashes grow when they are escaped.
         of(&self.text(MAX_MANIFEST / 100 * (MAX_EVENT * 99 / event.len())))
     }
 }

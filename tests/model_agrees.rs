@@ -1,5 +1,5 @@
-//! The model and the function send the same transactions: the same conditions and updates, and
-//! the same of them in every situation. What `push-model` shows of its rows holds for these.
+//! The model and the function send the same transactions, with the same conditions and updates, in
+//! every situation. What `push-model` proves about its rows therefore holds for the function's.
 
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -17,7 +17,7 @@ use testing::{ACCOUNT, index};
 
 const OCI: &str = "application/vnd.oci.image";
 
-/// The function, and what it says to the table.
+/// The function, and its requests to the table.
 struct Service {
     app: App,
     calls: Faults,
@@ -26,7 +26,7 @@ struct Service {
 }
 
 impl Service {
-    /// With repository `app`, all of whose images have one layer, which is there.
+    /// With repository `app`. All of its images have the same uploaded layer.
     async fn start() -> Self {
         let stack = Stack::start(Options::default()).await.unwrap();
         let options = stack.options();
@@ -71,7 +71,7 @@ impl Service {
         self.call("PutImage", &body).await;
     }
 
-    /// Pushes, and gives the rows that were sent.
+    /// Pushes, and returns the rows that were sent.
     async fn rows_of(&self, manifest: &str, tag: Option<&str>) -> Vec<&'static str> {
         self.calls.reset_calls();
         self.put(manifest, tag).await;
@@ -100,8 +100,8 @@ fn image(name: &str) -> String {
     .to_string()
 }
 
-/// The row that an action of a transaction is. An action that is no row is an action that nobody
-/// has checked.
+/// The model's row for an action of a transaction. An action without a row is not checked by the
+/// model.
 fn row_of(action: &Value) -> &'static Row {
     let (operation, action) = action.as_object().unwrap().iter().next().unwrap();
     let key = action.get("Item").or(action.get("Key")).unwrap();
@@ -120,7 +120,7 @@ fn row_of(action: &Value) -> &'static Row {
 }
 
 #[tokio::test]
-async fn the_function_sends_the_rows_of_the_model() {
+async fn the_function_sends_exactly_the_rows_of_the_model() {
     let service = Service::start().await;
     let (new, large) = (image("new"), image(&"large ".repeat(12_000)));
     let (x, y) = (image("x"), image("y"));
@@ -134,7 +134,7 @@ async fn the_function_sends_the_rows_of_the_model() {
         children.push(child);
     }
 
-    // In this order: what one has stored and tagged, the next one meets.
+    // The order matters: each push finds what earlier ones stored and tagged.
     let pushes = [
         ("new", &new, None),
         ("new, with a new tag", &image("tagged"), Some("tag")),

@@ -8,7 +8,7 @@ fn template() -> Value {
     serde_yaml_ng::from_str(include_str!("../template.yaml")).unwrap()
 }
 
-/// A value with its tags, such as `!Ref Api`, as YAML.
+/// A value as YAML, with its tags such as `!Ref Api`.
 fn yaml(value: &Value) -> String {
     serde_yaml_ng::to_string(value).unwrap().trim().to_owned()
 }
@@ -102,7 +102,7 @@ fn the_three_resources_take_signed_posts() {
         assert_eq!(event["Type"], "Api");
         let properties = &event["Properties"];
         assert_eq!(yaml(&properties["RestApiId"]), "!Ref Api");
-        // Without an authorizer of its own, a resource has the API's.
+        // A resource without an authorizer has the API's default one.
         assert!(properties.get("Auth").is_none(), "{}", yaml(event));
         resources.push([&properties["Method"], &properties["Path"]].map(|v| v.as_str().unwrap()));
     }
@@ -111,8 +111,8 @@ fn the_three_resources_take_signed_posts() {
     assert_eq!(auth["DefaultAuthorizer"], "AWS_IAM");
 }
 
-/// API Gateway lets a caller of the API's own account in where its role's policy *or* the resource
-/// policy allows it. A statement for `*` must therefore leave that account out, and one for the
+/// API Gateway admits a caller of the API's own account if its role's policy *or* the resource
+/// policy allows it. A statement for `*` must therefore exclude that account. A statement for the
 /// account's root allows only what the role's policy allows.
 #[test]
 fn the_resource_policy_adds_no_rights_within_the_account() {
@@ -142,7 +142,7 @@ fn the_resource_policy_adds_no_rights_within_the_account() {
 fn no_partition_is_a_literal() {
     let text = include_str!("../template.yaml");
     assert!(!text.contains("arn:aws"));
-    // A service principal has this suffix in every partition, an endpoint does not.
+    // A service principal has this suffix in every partition. An endpoint does not.
     for line in text.lines().filter(|line| line.contains("amazonaws")) {
         let service = line.trim().strip_prefix("Principal: { Service: ");
         let service = service.and_then(|rest| rest.strip_suffix(".amazonaws.com }"));
@@ -158,7 +158,7 @@ fn a_push_event_has_the_form_of_ecrs() {
     assert_eq!(event["DetailType"], "ECR Image Action");
     assert_eq!(event["Source"], "ecr-registry");
     let detail = target["InputTemplate"].as_str().unwrap();
-    // Each path is inside quotes: without its attribute, it leaves an empty text.
+    // Each path is inside quotes, so that a missing attribute becomes an empty text.
     let detail: serde_json::Value = serde_json::from_str(detail).unwrap();
     let attribute = |name: &str| format!("<$.dynamodb.NewImage.{name}.S>");
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Connections of a process's first push: opened beside one another, each once.
+//! The connections of a process's first push: they are opened concurrently, and one per service.
 
 use std::sync::Arc;
 
@@ -13,20 +13,20 @@ use testing::{ACCOUNT, event};
 
 use crate::function::Function;
 
-/// A way to a service that counts connections, and lets bytes through once it is opened.
+/// A proxy of a service. It counts connections, and forwards bytes once it is opened.
 #[derive(Clone)]
-struct Way {
+struct Proxy {
     url: String,
     connections: Arc<watch::Sender<usize>>,
     open: Arc<watch::Sender<bool>>,
 }
 
-impl Way {
+impl Proxy {
     async fn to(service: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let way = Self { url, connections: Arc::default(), open: Arc::default() };
-        let accepting = way.clone();
+        let proxy = Self { url, connections: Arc::default(), open: Arc::default() };
+        let accepting = proxy.clone();
         tokio::spawn(async move {
             while let Ok((mut from, _)) = listener.accept().await {
                 accepting.connections.send_modify(|count| *count += 1);
@@ -39,7 +39,7 @@ impl Way {
                 });
             }
         });
-        way
+        proxy
     }
 
     async fn connected(&self) {
@@ -64,7 +64,7 @@ fn push(padding: usize) -> Value {
 }
 
 #[tokio::test]
-async fn a_first_push_connects_to_all_services_beside_one_another_and_once() {
+async fn a_first_push_connects_to_all_services_concurrently_and_once() {
     let stack = Stack::start(Options::default()).await.unwrap();
     let setting_up = Function::start(&stack).await;
     let kms = aws_sdk_kms::Client::new(&stack.sdk_config());
@@ -77,9 +77,9 @@ async fn a_first_push_connects_to_all_services_beside_one_another_and_once() {
     let put = s3.put_object().bucket(&stack.options().layer_bucket).key(layer);
     put.send().await.unwrap();
 
-    let dynamodb = Way::to(stack.dynamodb_url()).await;
-    let s3 = Way::to(stack.s3_url()).await;
-    let kms = Way::to(stack.kms_url()).await;
+    let dynamodb = Proxy::to(stack.dynamodb_url()).await;
+    let s3 = Proxy::to(stack.s3_url()).await;
+    let kms = Proxy::to(stack.kms_url()).await;
     let ways = [
         ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.url.as_str()),
         ("AWS_ENDPOINT_URL_S3", &s3.url),
@@ -87,7 +87,7 @@ async fn a_first_push_connects_to_all_services_beside_one_another_and_once() {
     ];
     let function = Function::start_with(&stack, &ways).await;
     let one_after_another = async {
-        // The table does not answer before the layers are asked for, nor S3 before KMS is.
+        // The table does not respond before the layers are requested, nor S3 before KMS is.
         s3.connected().await;
         dynamodb.open.send_replace(true);
         kms.connected().await;
@@ -98,27 +98,27 @@ async fn a_first_push_connects_to_all_services_beside_one_another_and_once() {
     tokio::join!(one_after_another, function.call("PutImage", &first));
     assert_eq!([dynamodb.count(), s3.count(), kms.count()], [1, 1, 1]);
 
-    // Reads, commits, layers and bodies share what there is.
+    // Reads, commits, layers and bodies share the open connections.
     function.call("PutImage", &push(1)).await;
     function.call("PutImage", &push(70_000)).await;
     assert_eq!([dynamodb.count(), s3.count(), kms.count()], [1, 1, 1]);
 }
 
 #[tokio::test]
-async fn calls_take_the_proxy_that_the_environment_names() {
+async fn requests_use_the_proxy_that_the_environment_names() {
     let stack = Stack::start(Options::default()).await.unwrap();
-    let proxy = Way::to(stack.dynamodb_url()).await;
+    let proxy = Proxy::to(stack.dynamodb_url()).await;
     proxy.open.send_replace(true);
     let environment = [
         ("HTTP_PROXY", proxy.url.as_str()),
-        // A name that nobody but the proxy can reach.
+        // Only the proxy can reach this name.
         ("AWS_ENDPOINT_URL_DYNAMODB", "http://dynamodb.invalid"),
         ("NO_PROXY", "127.0.0.1"),
     ];
     let function = Function::start_with(&stack, &environment).await;
     function.call("CreateRepository", &json!({ "repositoryName": "app" })).await;
-    let answer = function.answer(&event("PutImage", ACCOUNT, &push(0).to_string())).await;
-    assert_eq!(answer["headers"]["x-amzn-errortype"], "LayersNotFoundException", "{answer}");
-    // S3 would have had a connection of its own.
+    let response = function.response_to(&event("PutImage", ACCOUNT, &push(0).to_string())).await;
+    assert_eq!(response["headers"]["x-amzn-errortype"], "LayersNotFoundException", "{response}");
+    // A request to S3 through the proxy would be a second connection.
     assert_eq!(proxy.count(), 1);
 }

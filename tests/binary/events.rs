@@ -17,10 +17,10 @@ fn every_file_has_its_expectation() {
 }
 
 #[tokio::test]
-async fn every_file_gets_its_answer() {
+async fn every_file_gets_its_response() {
     let prepared = Prepared::start().await;
     for (file, event) in files() {
-        prepared.answers(&file, &event).await;
+        prepared.responds_as_expected(&file, &event).await;
     }
 }
 
@@ -28,7 +28,7 @@ async fn every_file_gets_its_answer() {
 async fn the_order_of_the_files_does_not_matter() {
     let prepared = Prepared::start().await;
     for (file, event) in files().into_iter().rev() {
-        prepared.answers(&file, &event).await;
+        prepared.responds_as_expected(&file, &event).await;
     }
 }
 
@@ -46,18 +46,18 @@ fn files() -> BTreeMap<String, Value> {
 }
 
 impl Prepared {
-    async fn answers(&self, file: &str, event: &Value) {
+    async fn responds_as_expected(&self, file: &str, event: &Value) {
         let expectations = expectations(&self.sample_manifest, &self.key);
         let (_, status, body) = expectations.iter().find(|(name, ..)| *name == file).unwrap();
 
-        let mut response = self.function.answer(event).await;
+        let mut response = self.function.response_to(event).await;
         let text = response["body"].take();
-        let mut answered: Value = serde_json::from_str(text.as_str().unwrap()).unwrap();
-        if let Some(created) = answered.get_mut("repository").and_then(Value::as_object_mut) {
+        let mut actual: Value = serde_json::from_str(text.as_str().unwrap()).unwrap();
+        if let Some(created) = actual.get_mut("repository").and_then(Value::as_object_mut) {
             let created_at = created.remove("createdAt").expect("when it was created");
             assert!(created_at.is_f64(), "{file}: seconds since 1970, not {created_at}");
         }
-        assert_eq!(answered, *body, "{file}");
+        assert_eq!(actual, *body, "{file}");
 
         let mut headers = json!({
             "content-type": "application/x-amz-json-1.1",
@@ -164,7 +164,7 @@ fn expectations(sample: &str, key: &str) -> Vec<(&'static str, u16, Value)> {
     all
 }
 
-/// Files that push the API reference's sample, and the tag that each gives it.
+/// Files that push the API reference's sample, and the tag in each of them.
 const SAMPLE_PUSHES: [(&str, &str); 7] = [
     ("put-image", "2016.09"),
     ("put-image-at-push", "push"),

@@ -21,19 +21,19 @@ pub(crate) struct Function {
 }
 
 impl Function {
-    /// Lambda's environment, with the embedded stack behind it.
+    /// In Lambda's environment, with the embedded stack behind it.
     pub(crate) async fn start(stack: &Stack) -> Self {
         Self::start_with(stack, &[]).await
     }
 
-    /// The same, with more variables, or others.
+    /// The same with more variables. They replace others of the same name.
     pub(crate) async fn start_with(stack: &Stack, environment: &[(&str, &str)]) -> Self {
         let mut command = command(stack);
         command.envs(environment.iter().copied());
         Self::spawn(command).await
     }
 
-    /// The stack's other function.
+    /// The stack's second function.
     pub(crate) async fn start_sweeper(stack: &Stack) -> Self {
         Self::spawn(sweeper_command(stack)).await
     }
@@ -50,14 +50,14 @@ impl Function {
         Self { runtime_api, process, log }
     }
 
-    /// The answer to an event. Whatever the event, there is one.
-    pub(crate) async fn answer(&self, event: &Value) -> Value {
-        self.answer_within(TIMEOUT, event).await
+    /// The response to an event. The function must return one for every event.
+    pub(crate) async fn response_to(&self, event: &Value) -> Value {
+        self.response_within(TIMEOUT, event).await
     }
 
-    pub(crate) async fn answer_within(&self, timeout: Duration, event: &Value) -> Value {
+    pub(crate) async fn response_within(&self, timeout: Duration, event: &Value) -> Value {
         match self.invoke(timeout, event).await {
-            Outcome::Response(answer) => answer,
+            Outcome::Response(response) => response,
             Outcome::Error(error) => panic!("the function failed: {error}"),
         }
     }
@@ -66,14 +66,14 @@ impl Function {
         self.runtime_api.invoke(event.to_string(), timeout).await
     }
 
-    /// A call that has to succeed; its body.
+    /// Sends a call that has to succeed. Returns its body.
     pub(crate) async fn call(&self, action: &str, body: &Value) -> Value {
-        let answer = self.answer(&event(action, ACCOUNT, &body.to_string())).await;
-        assert_eq!(answer["statusCode"], 200, "{answer}");
-        serde_json::from_str(answer["body"].as_str().unwrap()).unwrap()
+        let response = self.response_to(&event(action, ACCOUNT, &body.to_string())).await;
+        assert_eq!(response["statusCode"], 200, "{response}");
+        serde_json::from_str(response["body"].as_str().unwrap()).unwrap()
     }
 
-    /// The most memory that it has had at once, in bytes.
+    /// The process's peak memory in bytes.
     #[cfg(target_os = "linux")]
     pub(crate) fn peak_memory(&self) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()));
@@ -82,7 +82,7 @@ impl Function {
         peak.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
     }
 
-    /// Ends it; every line that it logged.
+    /// Ends the process. Returns every line that it logged.
     pub(crate) fn log(mut self) -> Vec<String> {
         self.process.kill().unwrap();
         self.log.take().unwrap().join().unwrap()
@@ -91,7 +91,7 @@ impl Function {
 
 impl Drop for Function {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -104,7 +104,7 @@ pub(crate) fn command(stack: &Stack) -> Command {
     command
 }
 
-/// The sweeper's.
+/// The sweeper's binary in Lambda's environment.
 pub(crate) fn sweeper_command(stack: &Stack) -> Command {
     lambda(env!("CARGO_BIN_EXE_sweeper"), stack)
 }

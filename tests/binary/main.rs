@@ -1,5 +1,5 @@
-//! The binaries that are deployed, as Lambda runs them: a process that fetches events from the Runtime
-//! API and posts answers to it, here an emulation of that API in front of the embedded stack.
+//! The deployed binaries as Lambda runs them: a process that fetches events from the Runtime API
+//! and posts responses to it. Here an emulation of that API stands in front of the embedded stack.
 
 #![expect(
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! What must be there for the files of `events/`: the same as `scripts/prepare` makes.
+//! The state that the files of `events/` need. `scripts/prepare` creates the same.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_s3::primitives::ByteStream;
@@ -82,7 +82,7 @@ async fn upload_layers(stack: &Stack, repository: &str) {
     }
 }
 
-/// `full` has as many images as the quota allows, and the item of `damaged` holds nothing.
+/// Fills `full` with as many images as the quota allows, and empties the item of `damaged`.
 async fn fill_and_damage(stack: &Stack) {
     let dynamodb = aws_sdk_dynamodb::Client::new(&stack.sdk_config());
     let pk = |name| AttributeValue::S(format!("REPO#012345678910#{name}"));

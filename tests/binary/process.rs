@@ -1,4 +1,5 @@
-//! The process: how it starts or does not, what it says, what it withstands.
+//! The function's process: how it starts, how it fails to start, what it logs, and what it
+//! survives.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -17,16 +18,16 @@ async fn stack() -> Stack {
     Stack::start(Options::default()).await.unwrap()
 }
 
-/// The body of an answer with this status.
+/// The body of a response that must have this status.
 #[track_caller]
-fn body(answer: &Value, status: u16) -> Value {
-    assert_eq!(answer["statusCode"], status, "{answer}");
-    assert_eq!(answer["headers"]["content-type"], "application/x-amz-json-1.1");
-    serde_json::from_str(answer["body"].as_str().unwrap()).unwrap()
+fn body(response: &Value, status: u16) -> Value {
+    assert_eq!(response["statusCode"], status, "{response}");
+    assert_eq!(response["headers"]["content-type"], "application/x-amz-json-1.1");
+    serde_json::from_str(response["body"].as_str().unwrap()).unwrap()
 }
 
 #[tokio::test]
-async fn one_message_names_all_that_is_wrong_with_the_environment() {
+async fn one_message_names_every_error_in_the_environment() {
     let stack = stack().await;
     let ended = command(&stack)
         .env_remove("TABLE_NAME")
@@ -50,7 +51,7 @@ async fn one_message_names_all_that_is_wrong_with_the_environment() {
 }
 
 #[tokio::test]
-async fn a_default_registry_is_warned_of_and_serves_unsigned_requests() {
+async fn a_default_registry_logs_a_warning_and_serves_unsigned_requests() {
     let stack = stack().await;
     let create = |name| {
         let mut event =
@@ -59,12 +60,12 @@ async fn a_default_registry_is_warned_of_and_serves_unsigned_requests() {
         event
     };
     let function = Function::start(&stack).await;
-    let refused = body(&function.answer(&create("app")).await, 400);
-    assert_eq!(refused["__type"], "AccessDeniedException");
+    let failed = body(&function.response_to(&create("app")).await, 400);
+    assert_eq!(failed["__type"], "AccessDeniedException");
     assert!(!function.log().iter().any(|line| line.contains("DEFAULT_REGISTRY_ID")));
 
     let function = Function::start_with(&stack, &[("DEFAULT_REGISTRY_ID", "109876543210")]).await;
-    let created = body(&function.answer(&create("app")).await, 200);
+    let created = body(&function.response_to(&create("app")).await, 200);
     assert_eq!(created["repository"]["registryId"], "109876543210");
     let log = function.log();
     let first: Value = serde_json::from_str(&log[0]).unwrap();
@@ -73,7 +74,7 @@ async fn a_default_registry_is_warned_of_and_serves_unsigned_requests() {
 }
 
 #[tokio::test]
-async fn credentials_that_are_not_in_the_environment_are_found_in_a_profile() {
+async fn credentials_missing_from_the_environment_are_found_in_a_profile() {
     let stack = stack().await;
     let home = tempfile::tempdir().unwrap();
     let profile = home.path().join("credentials");
@@ -89,12 +90,13 @@ async fn credentials_that_are_not_in_the_environment_are_found_in_a_profile() {
     let function = Function::start_with(&stack, &environment).await;
     let create = json!({ "repositoryName": "app" });
     function.call("CreateRepository", &create).await;
-    let again = function.answer(&event("CreateRepository", ACCOUNT, &create.to_string())).await;
+    let again =
+        function.response_to(&event("CreateRepository", ACCOUNT, &create.to_string())).await;
     assert_eq!(body(&again, 400)["__type"], "RepositoryAlreadyExistsException");
 }
 
 #[tokio::test]
-async fn an_event_that_is_no_request_gets_an_error_and_the_next_one_its_response() {
+async fn an_event_without_a_request_gets_an_error_and_the_next_one_its_response() {
     let stack = stack().await;
     let function = Function::start(&stack).await;
     let strange_headers = {
@@ -103,7 +105,7 @@ async fn an_event_that_is_no_request_gets_an_error_and_the_next_one_its_response
         event
     };
     for event in [strange_headers, json!({}), json!(null), json!([]), json!("text")] {
-        let response = function.answer(&event).await;
+        let response = function.response_to(&event).await;
         let message =
             "The request could not be read: the event that carries it is not an HTTP request";
         assert_eq!(
@@ -116,7 +118,7 @@ async fn an_event_that_is_no_request_gets_an_error_and_the_next_one_its_response
     function.call("CreateRepository", &json!({ "repositoryName": "app" })).await;
 }
 
-/// A push of the sample's layers by a manifest of four MiB, padded with this text.
+/// A push of the sample's layers by a manifest of four MiB that is padded with this text.
 fn push_of_four_mebibytes(prepared: &Prepared, padding: &str) -> Value {
     let sample = prepared.sample_manifest.trim_end_matches('}');
     let padding = padding.repeat((4_194_304 - sample.len() - 1) / padding.len());
@@ -147,7 +149,7 @@ async fn a_push_takes_at_most_four_times_its_event_of_memory() {
     let idle = function.peak_memory();
     let members = r#","annotation":"of some length, as annotations have""#;
     let event = event("PutImage", ACCOUNT, &push_of_four_mebibytes(&prepared, members).to_string());
-    assert_eq!(function.answer(&event).await["statusCode"], 200);
+    assert_eq!(function.response_to(&event).await["statusCode"], 200);
     let event = event.to_string().len();
     let more = function.peak_memory() - idle;
     println!("{more} bytes for an event of {event}: {} %", more * 100 / event);
@@ -155,14 +157,14 @@ async fn a_push_takes_at_most_four_times_its_event_of_memory() {
 }
 
 #[tokio::test]
-async fn every_call_is_one_line_of_json_that_gives_nothing_away() {
+async fn every_call_logs_one_line_of_json_without_secrets() {
     let prepared = Prepared::start().await;
     let secret = "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE";
     for file in ["put-image", "kms", "server", "serialization"] {
         let path = format!("{}/events/{file}.json", env!("CARGO_MANIFEST_DIR"));
         let mut event: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
         event["headers"]["Authorization"] = json!(secret);
-        prepared.function.answer(&event).await;
+        prepared.function.response_to(&event).await;
     }
     let log = prepared.function.log();
     for line in &log {
@@ -190,13 +192,13 @@ async fn every_call_is_one_line_of_json_that_gives_nothing_away() {
 }
 
 #[tokio::test]
-async fn a_table_that_is_not_there_is_a_failure_of_the_service() {
+async fn a_missing_table_is_a_failure_of_the_service() {
     let stack = stack().await;
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{closed}");
     let function = Function::start_with(&stack, &[("AWS_ENDPOINT_URL_DYNAMODB", &url)]).await;
     let create = event("CreateRepository", ACCOUNT, r#"{"repositoryName":"app"}"#);
-    let failed = body(&function.answer(&create).await, 500);
+    let failed = body(&function.response_to(&create).await, 500);
     assert_eq!(
         failed,
         json!({
@@ -216,13 +218,14 @@ async fn the_response_comes_two_seconds_before_the_invocation_would_be_cut_off()
     let url = format!("http://{}", silent.local_addr().unwrap());
     let function = Function::start_with(&stack, &[("AWS_ENDPOINT_URL_DYNAMODB", &url)]).await;
     let create = event("CreateRepository", ACCOUNT, r#"{"repositoryName":"app"}"#);
-    let response = function.answer_within(Duration::from_secs(3), &create).await;
+    let response = function.response_within(Duration::from_secs(3), &create).await;
     assert_eq!(body(&response, 500)["__type"], "ServerException");
     let log = function.log();
     let call: Value = serde_json::from_str(log.last().unwrap()).unwrap();
     let cause = call["fields"]["cause"].as_str().unwrap();
     assert!(cause.ends_with(": responding before the deadline"), "{cause}");
-    // After one second of three: the first attempt's time-out of two would have made another.
+    // The function had one second of three. An attempt that timed out after two seconds would have
+    // been followed by another.
     silent.set_nonblocking(true).unwrap();
     assert!(silent.incoming().take_while(Result::is_ok).count() <= 1);
 }

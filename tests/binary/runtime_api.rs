@@ -1,4 +1,4 @@
-//! Lambda's Runtime API, as far as a function uses it.
+//! The part of Lambda's Runtime API that a function uses.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
 
 use std::collections::{HashMap, VecDeque};
@@ -17,14 +17,14 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
 
-/// So long after an invocation, its function must have ended: a test fails then instead of hanging.
+/// How long a test waits for an invocation to end. Then the test fails instead of hanging.
 const PATIENCE: Duration = Duration::from_mins(10);
 
-/// What a function made of an invocation.
+/// The outcome of an invocation.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Response(Value),
-    /// An error that API Gateway would answer with a 502 of its own.
+    /// An error, for which API Gateway would return its own 502.
     Error(Value),
 }
 
@@ -54,7 +54,7 @@ impl RuntimeApi {
             .route("/2018-06-01/runtime/invocation/next", get(next))
             .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
             .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
-            // Lambda's own bound is in the assertions on answers.
+            // Lambda's own limit is in the assertions on responses.
             .layer(DefaultBodyLimit::disable())
             .with_state(Arc::clone(&queue));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -63,8 +63,8 @@ impl RuntimeApi {
         Self { address, queue }
     }
 
-    /// Has the function handle `event`, with a deadline that is `timeout` ahead. The function keeps to
-    /// it or not: nothing here depends on it.
+    /// Makes the function handle `event`, with a deadline that is `timeout` ahead. Nothing here
+    /// depends on whether the function meets the deadline.
     pub(crate) async fn invoke(&self, event: String, timeout: Duration) -> Outcome {
         let id = Uuid::new_v4().to_string();
         let (outcome, posted) = oneshot::channel();
@@ -108,8 +108,8 @@ async fn response(
     Path(id): Path<String>,
     body: Bytes,
 ) -> StatusCode {
-    // Lambda's bound on a synchronous answer.
-    assert!(body.len() <= 6_291_556, "an answer of {} bytes", body.len());
+    // Lambda's limit on a synchronous response.
+    assert!(body.len() <= 6_291_556, "a response of {} bytes", body.len());
     queue.finish(&id, Outcome::Response(serde_json::from_slice(&body).unwrap()))
 }
 
@@ -121,7 +121,7 @@ impl Queue {
     fn finish(&self, id: &str, outcome: Outcome) -> StatusCode {
         match self.running.lock().unwrap().remove(id) {
             Some(invoked) => {
-                // Whoever invoked may have given up.
+                // The invoker may have given up.
                 let _ = invoked.send(outcome);
                 StatusCode::ACCEPTED
             }

@@ -1,4 +1,4 @@
-//! The sweeper's process: what a schedule has it do, what it says, what it withstands.
+//! The sweeper's process: what a scheduled run does, what it logs, and what it survives.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn schedule() -> Value {
 }
 
 #[tokio::test]
-async fn a_body_of_today_is_seen_and_kept() {
+async fn a_body_younger_than_a_day_is_counted_and_kept() {
     let stack = Stack::start(Options::default()).await.unwrap();
     let s3 = Client::new(&stack.sdk_config());
     let bucket = &stack.options().manifest_bucket;
@@ -30,9 +30,9 @@ async fn a_body_of_today_is_seen_and_kept() {
     let did = json!({
         "orphans": 0, "referenced": 0, "young": 1, "foreign": 0, "failed": 0, "complete": true,
     });
-    // Whatever the event.
+    // The event does not matter.
     for event in [schedule(), json!(null), json!([1])] {
-        assert_eq!(sweeper.answer_within(TIMEOUT, &event).await, did);
+        assert_eq!(sweeper.response_within(TIMEOUT, &event).await, did);
     }
     let listed = s3.list_objects_v2().bucket(bucket).send().await.unwrap();
     assert_eq!(listed.contents()[0].key(), Some(&*key));
@@ -45,7 +45,7 @@ async fn a_body_of_today_is_seen_and_kept() {
 }
 
 #[tokio::test]
-async fn a_run_that_failed_is_an_error_of_the_function() {
+async fn a_failed_run_is_an_error_of_the_function() {
     let stack = Stack::start(Options::default()).await.unwrap();
     let s3 = Client::new(&stack.sdk_config());
     s3.delete_bucket().bucket(&stack.options().manifest_bucket).send().await.unwrap();
@@ -63,7 +63,7 @@ async fn a_run_that_failed_is_an_error_of_the_function() {
 }
 
 #[tokio::test]
-async fn one_message_names_all_that_is_missing() {
+async fn one_message_names_every_missing_variable() {
     let stack = Stack::start(Options::default()).await.unwrap();
     let mut command = sweeper_command(&stack);
     command.env_remove("TABLE_NAME").env("MANIFEST_BUCKET", "");

@@ -1,4 +1,4 @@
-//! The table's calls by the SDK, and what it makes of the answers.
+//! The table's calls through the SDK, and how the SDK presents the responses.
 
 use aws_sdk_ecr::Client;
 use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
@@ -13,23 +13,23 @@ use serde_json::{Value, json};
 
 use crate::table::Step;
 
-/// A service's refusal as the SDK tells it.
+/// An error response of a service, as the SDK presents it.
 #[derive(Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct Rejection {
     pub(crate) code: String,
     pub(crate) message: String,
     pub(crate) status: u16,
     pub(crate) request_id: String,
     pub(crate) kms_error: Option<String>,
-    /// The exception whose `is_…` says yes.
+    /// The exception whose `is_…` method returns true.
     pub(crate) exception: Option<&'static str>,
 }
 
 /// A modelled exception's name, and whether an error is one.
 type Exception<E> = (&'static str, fn(&E) -> bool);
 
-/// Does `step` of which `input` is filled in.
-pub(crate) async fn call(ecr: &Client, step: &Step, input: &Value) -> Result<Value, Refusal> {
+/// Sends the call of `step` with `input`, which has no placeholders left.
+pub(crate) async fn call(ecr: &Client, step: &Step, input: &Value) -> Result<Value, Rejection> {
     match step.call.as_str() {
         "PutImage" => put_image(ecr, input).await,
         "CreateRepository" => create_repository(ecr, input).await,
@@ -37,7 +37,7 @@ pub(crate) async fn call(ecr: &Client, step: &Step, input: &Value) -> Result<Val
     }
 }
 
-async fn put_image(ecr: &Client, input: &Value) -> Result<Value, Refusal> {
+async fn put_image(ecr: &Client, input: &Value) -> Result<Value, Rejection> {
     let member = |name: &str| input[name].as_str().map(str::to_owned);
     let put = ecr
         .put_image()
@@ -55,7 +55,7 @@ async fn put_image(ecr: &Client, input: &Value) -> Result<Value, Refusal> {
         Err(error) => {
             let service = error.as_service_error().unwrap_or_else(|| panic!("{error:?}"));
             let (exception, kms_error) = (put_image_exception(service), kms_error_of_put(service));
-            Err(refusal(&error, exception, kms_error))
+            Err(rejection(&error, exception, kms_error))
         }
     }
 }
@@ -104,7 +104,7 @@ fn kms_error_of_put(error: &PutImageError) -> Option<&str> {
     }
 }
 
-async fn create_repository(ecr: &Client, input: &Value) -> Result<Value, Refusal> {
+async fn create_repository(ecr: &Client, input: &Value) -> Result<Value, Rejection> {
     let member = |name: &str| input[name].as_str();
     let encryption = &input["encryptionConfiguration"];
     let encryption = encryption["encryptionType"].as_str().map(|kind| {
@@ -142,7 +142,7 @@ async fn create_repository(ecr: &Client, input: &Value) -> Result<Value, Refusal
                 CreateRepositoryError::KmsException(exception) => exception.kms_error(),
                 _ => None,
             };
-            Err(refusal(&error, exception, kms_error))
+            Err(rejection(&error, exception, kms_error))
         }
     }
 }
@@ -182,16 +182,16 @@ fn create_repository_exception(error: &CreateRepositoryError) -> Option<&'static
     exceptions.iter().find(|(_, is)| is(error)).map(|(name, _)| *name)
 }
 
-/// What the SDK knows of any error that the service has answered.
-pub(crate) fn refusal<E: ProvideErrorMetadata>(
+/// The SDK's view of any error response of the service.
+pub(crate) fn rejection<E: ProvideErrorMetadata>(
     error: &SdkError<E>,
     exception: Option<&'static str>,
     kms_error: Option<&str>,
-) -> Refusal {
-    Refusal {
+) -> Rejection {
+    Rejection {
         code: error.code().unwrap_or_default().to_owned(),
         message: error.message().unwrap_or_default().to_owned(),
-        status: error.raw_response().map_or(0, |answer| answer.status().as_u16()),
+        status: error.raw_response().map_or(0, |response| response.status().as_u16()),
         request_id: error.meta().request_id().unwrap_or_default().to_owned(),
         kms_error: kms_error.map(str::to_owned),
         exception,

@@ -1,4 +1,4 @@
-//! The service at four endpoints, on one stack.
+//! The service at four endpoints on one stack.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -56,7 +56,7 @@ impl Endpoints {
         Endpoint { url, calls }
     }
 
-    /// A client as it comes, but for one retry where there would be two.
+    /// A client with the SDK's defaults, except that it retries once instead of twice.
     pub(crate) fn stock(&self, endpoint: &Endpoint) -> aws_sdk_ecr::Client {
         self.client(&endpoint.url, false)
     }
@@ -76,7 +76,7 @@ impl Endpoints {
         aws_sdk_ecr::Client::from_conf(config.build())
     }
 
-    /// Puts the layers of all manifests where those of `repository` are.
+    /// Uploads the layers of all manifests to `repository`.
     pub(crate) async fn upload_layers(&self, repository: &str) {
         let s3 = aws_sdk_s3::Client::new(&self.stack.sdk_config());
         let registry = RegistryId::parse(DEFAULT_ACCOUNT.into()).unwrap();
@@ -104,7 +104,7 @@ impl Endpoints {
 }
 
 impl Endpoint {
-    /// How many requests have reached the function.
+    /// The number of requests that have reached the function.
     pub(crate) fn calls(&self) -> u32 {
         self.calls.load(Ordering::Relaxed)
     }

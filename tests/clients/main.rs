@@ -1,5 +1,5 @@
-//! The service as the users of AWS's SDK for Rust meet it, over HTTP: the table of cases that the
-//! suites of the other clients run, too (`clients/test`), and what only this client shows.
+//! The service as the users of AWS's SDK for Rust see it, over HTTP. The table of cases is shared
+//! with the suites of the other clients (`clients/test`). The other tests concern only this client.
 
 #![expect(
     clippy::indexing_slicing,

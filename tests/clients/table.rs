@@ -1,7 +1,7 @@
 //! `clients/tests/cases.json` and the manifests that it names.
 //!
-//! A case is a call with the answer or the error that it must have, after the calls that are given.
-//! It has a repository of its own.
+//! A case is a call with its expected response or error, after the calls that prepare its state.
+//! Each case has its own repository.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,15 +15,15 @@ const FOUR_MEBIBYTES: usize = 4 * 1024 * 1024;
 #[derive(Deserialize)]
 pub(crate) struct Case {
     pub(crate) name: String,
-    /// Another endpoint than the ordinary one.
+    /// The endpoint, if it is not `plain`.
     at: Option<String>,
-    /// At API Gateway's, too.
+    /// Whether the case is also run at API Gateway's endpoint.
     #[serde(default)]
     everywhere: bool,
     /// Calls before the disabled key is disabled.
     #[serde(default)]
     pub(crate) prepared: Vec<Step>,
-    /// Calls right before the case's own.
+    /// Calls directly before the case's own call.
     #[serde(default)]
     pub(crate) given: Vec<Step>,
     #[serde(flatten)]
@@ -45,7 +45,7 @@ pub(crate) struct ExpectedError {
     pub(crate) message: String,
     pub(crate) status: Option<u16>,
     pub(crate) kms_error: Option<String>,
-    /// The model of ECR has no such exception.
+    /// Whether ECR's model lacks this exception.
     #[serde(default)]
     pub(crate) unmodelled: bool,
 }
@@ -53,7 +53,7 @@ pub(crate) struct ExpectedError {
 pub(crate) struct Table {
     cases: Vec<Case>,
     manifests: BTreeMap<String, String>,
-    /// What else stands in braces.
+    /// The values of the other placeholders in braces.
     pub(crate) placeholders: BTreeMap<&'static str, String>,
 }
 
@@ -86,11 +86,11 @@ impl Table {
         table
     }
 
-    /// The cases of the endpoint `door`.
-    pub(crate) fn of(&self, door: &str) -> impl Iterator<Item = &Case> {
+    /// The cases of `endpoint`.
+    pub(crate) fn of(&self, endpoint: &str) -> impl Iterator<Item = &Case> {
         self.cases.iter().filter(move |case| {
             let at = case.at.as_deref().unwrap_or("plain");
-            at == door || (door == "execute-api" && case.everywhere)
+            at == endpoint || (endpoint == "execute-api" && case.everywhere)
         })
     }
 
@@ -135,21 +135,21 @@ impl Table {
 }
 
 /// The repository of a case.
-pub(crate) fn repository(door: &str, case: &Case) -> String {
+pub(crate) fn repository(endpoint: &str, case: &Case) -> String {
     let name = case.name.to_lowercase();
     let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    format!("rust/{door}/{}", words.collect::<Vec<_>>().join("-"))
+    format!("rust/{endpoint}/{}", words.collect::<Vec<_>>().join("-"))
 }
 
-/// What of `expected` is not in `answer`.
-pub(crate) fn missing(answer: &Value, expected: &Value) -> Option<String> {
+/// The first part of `expected` that `actual` lacks.
+pub(crate) fn missing(actual: &Value, expected: &Value) -> Option<String> {
     match expected {
         Value::Object(members) => members.iter().find_map(|(name, member)| {
-            missing(&answer[name], member).map(|fault| format!("{name}.{fault}"))
+            missing(&actual[name], member).map(|fault| format!("{name}.{fault}"))
         }),
-        _ => (answer != expected).then(|| {
+        _ => (actual != expected).then(|| {
             let start = |value: &Value| value.to_string().chars().take(300).collect::<String>();
-            format!(" is {}, not {}", start(answer), start(expected))
+            format!(" is {}, not {}", start(actual), start(expected))
         }),
     }
 }

@@ -11,7 +11,7 @@ const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
-/// `sha256:` and the digits of what hashes to it.
+/// `sha256:` and the hexadecimal digest.
 pub(crate) fn digest(content: &[u8]) -> String {
     Digest::of(content).to_string()
 }
@@ -48,7 +48,7 @@ impl Layout {
         layout
     }
 
-    /// Images of their own, named or not.
+    /// Unrelated images, named or unnamed.
     pub(crate) fn of_images(names: &[Option<&str>]) -> Self {
         let mut layout = Self::empty();
         let mut images = Vec::new();
@@ -69,7 +69,7 @@ impl Layout {
     pub(crate) fn of_a_sha512_layer(content: &str) -> Self {
         let mut layout = Self::empty();
         let config = layout.blob(CONFIG, "{}");
-        // Of the bytes "layer".
+        // The SHA-512 digest of the bytes "layer".
         let digest = concat!(
             "sha512:",
             "b030eade3c76066e854afde060a58d562e103878b92ba17586070c1373c0c31f",
@@ -167,7 +167,7 @@ impl Layout {
 
 type Break = fn(&mut Layout);
 
-/// What can be wrong with a layout of two platforms, and what is said of it.
+/// Ways to break a layout of two platforms, and the message for each.
 pub(crate) const WAYS_TO_BREAK: [(Break, &str); 17] = [
     (|layout| layout.remove("oci-layout"), "not an OCI image layout: oci-layout: No such file"),
     (|layout| layout.write("oci-layout", "1.0.0"), "not an OCI image layout"),
@@ -218,7 +218,7 @@ pub(crate) const WAYS_TO_BREAK: [(Break, &str); 17] = [
     ),
     (
         |layout| {
-            // The index says image where the bytes say index.
+            // The index says that it is an image, but its bytes are an index.
             let mut index = layout.manifests[2].clone();
             index["mediaType"] = json!(IMAGE);
             layout.index(&[index]);

@@ -1,7 +1,7 @@
-//! The examples as people run them: real processes, their exit codes and their words.
+//! The examples as people run them: real processes, their exit codes and their output.
 //!
-//! `cargo test` builds them; `cargo test --test examples` alone does not, `cargo build --examples`
-//! does.
+//! `cargo test` builds the examples. `cargo test --test examples` alone does not, so run
+//! `cargo build --examples` first.
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
 
 mod layout;
@@ -30,7 +30,7 @@ fn push_shows_the_references_sample() {
     }
     assert!(!shown.stdout.contains("DIFFERENT"));
 
-    // The README shows this output: all but the time is the same in every run.
+    // The README shows this output. Everything except the time is the same in every run.
     let (all, last) = shown.stdout.trim_end().rsplit_once('\n').unwrap();
     let again = push(&[], &[]);
     assert_eq!(again.stdout.trim_end().rsplit_once('\n').unwrap().0, all);
@@ -67,7 +67,7 @@ async fn serve_exports_what_clients_need() {
 }
 
 #[tokio::test]
-async fn serve_has_a_default_key_as_the_deployed_stack_has() {
+async fn serve_has_a_default_key_like_the_deployed_stack() {
     let serve = Serve::start(&["--port", "0"], &[]);
     let encryption = EncryptionConfiguration::builder().encryption_type(EncryptionType::Kms);
     let create = serve.ecr().create_repository().repository_name("sealed");
@@ -125,7 +125,7 @@ async fn with_a_data_directory_everything_survives_a_kill() {
 }
 
 #[tokio::test]
-async fn the_quotas_are_the_environments() {
+async fn the_environment_sets_the_quotas() {
     let serve = Serve::start(&["--port", "0"], &[("TAGS_PER_IMAGE", "1")]);
     let manifest = Image::put(&serve, "app/web").await;
     assert_eq!(manifest.push(&serve, "1.0").await, Ok(()));
@@ -133,7 +133,7 @@ async fn the_quotas_are_the_environments() {
 }
 
 #[test]
-fn serve_says_in_one_line_why_it_cannot_start() {
+fn serve_prints_one_line_if_it_cannot_start() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = listener.local_addr().unwrap().port().to_string();
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -147,9 +147,9 @@ fn serve_says_in_one_line_why_it_cannot_start() {
         (vec!["--verbose"], vec![], "(see --help)"),
         (vec!["--data"], vec![], "(see --help)"),
     ] {
-        let refused = serve(&arguments, &environment);
-        refused.is_one_line_that_says(says);
-        assert_eq!(refused.stdout, "");
+        let failed = serve(&arguments, &environment);
+        failed.fails_with_one_line(says);
+        assert_eq!(failed.stdout, "");
     }
 }
 
@@ -184,7 +184,7 @@ async fn an_index_goes_to_the_endpoint_with_its_children_and_their_layers() {
     assert_eq!(tags, ["TAG#1.0"]);
     assert_eq!(serve.sort_keys("IMAGE#").await.len(), 3);
 
-    // Again: nothing is left to do. By another name: the tag is new.
+    // Pushed again, nothing is left to do. Under another name, only the tag is new.
     let again = serve.push(&layout, "app/web:1.0", &[]);
     assert_eq!(again.code, Some(0), "{}", again.stderr);
     assert_eq!(again.stdout.matches(": already there\n").count(), 4, "{}", again.stdout);
@@ -215,18 +215,18 @@ fn the_tag_defaults_to_the_images_name_and_then_to_latest() {
     assert_eq!(pushed_as(&Layout::of_images(&[None])), "app/web:latest");
 
     let named = Layout::of_images(&[Some("registry.example/app:1")]);
-    push(&[named.path(), "app/web"], &[]).is_one_line_that_says("is no tag: say REPOSITORY:TAG");
+    push(&[named.path(), "app/web"], &[]).fails_with_one_line("is no tag: say REPOSITORY:TAG");
     assert_eq!(push(&[named.path(), "app/web:1"], &[]).code, Some(0));
 }
 
 #[test]
-fn of_several_images_the_tag_chooses() {
+fn the_tag_chooses_among_several_images() {
     let layout = Layout::of_images(&[Some("one"), Some("two"), None]);
     let [_, two, _] = layout.manifests();
     let chosen = push(&[layout.path(), "app/web:two"], &[]);
     assert!(chosen.stdout.contains(&format!("app/web:two is {two}\n")), "{}", chosen.stderr);
     for target in ["app/web", "app/web:three"] {
-        push(&[layout.path(), target], &[]).is_one_line_that_says(
+        push(&[layout.path(), target], &[]).fails_with_one_line(
             "choose one of its images with REPOSITORY:TAG: one, two, (unnamed)",
         );
     }
@@ -238,38 +238,38 @@ async fn nothing_is_pushed_from_a_broken_layout() {
     for (break_it, says) in layout::WAYS_TO_BREAK {
         let mut layout = Layout::of_two_platforms("1.0");
         break_it(&mut layout);
-        let refused = serve.push(&layout, "app/web", &[]);
-        refused.is_one_line_that_says(says);
-        assert_eq!(refused.stdout, "", "{says}");
+        let failed = serve.push(&layout, "app/web", &[]);
+        failed.fails_with_one_line(says);
+        assert_eq!(failed.stdout, "", "{says}");
     }
     assert_eq!(serve.layers().await, [""; 0]);
     assert_eq!(serve.sort_keys("").await, [""; 0]);
 }
 
 #[tokio::test]
-async fn a_refusal_is_the_services_own_words() {
+async fn an_error_is_printed_in_the_services_own_words() {
     let serve = Serve::start(&["--port", "0"], &[("LAYERS_PER_IMAGE", "1")]);
     let layout = Layout::of_two_platforms("1.0");
-    let refused = serve.push(&layout, "app/web", &[]);
-    assert_eq!(refused.code, Some(1));
+    let failed = serve.push(&layout, "app/web", &[]);
+    assert_eq!(failed.code, Some(1));
     assert_eq!(
-        refused.stderr,
+        failed.stderr,
         "push: InvalidParameterException: Invalid parameter at 'ImageManifest' failed to satisfy \
          constraint: 'Limit on number of layers per image exceeded'\n"
     );
-    let refused = serve.push(&layout, "app/web", &[("LAYER_BUCKET", "elsewhere")]);
-    refused.is_one_line_that_says("push: NoSuchBucket: ");
-    let refused = serve.push(&layout, "app/web", &[("LAYER_BUCKET", "")]);
-    refused.is_one_line_that_says("LAYER_BUCKET is not set");
+    let failed = serve.push(&layout, "app/web", &[("LAYER_BUCKET", "elsewhere")]);
+    failed.fails_with_one_line("push: NoSuchBucket: ");
+    let failed = serve.push(&layout, "app/web", &[("LAYER_BUCKET", "")]);
+    failed.fails_with_one_line("LAYER_BUCKET is not set");
     let gone = [("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")];
-    serve.push(&layout, "app/web", &gone).is_one_line_that_says("no answer from S3: ");
+    serve.push(&layout, "app/web", &gone).fails_with_one_line("no answer from S3: ");
 }
 
 #[tokio::test]
 async fn layers_may_be_named_by_sha512() {
     let serve = Serve::start(&["--port", "0"], &[]);
     let broken = Layout::of_a_sha512_layer("xayer");
-    serve.push(&broken, "app/web", &[]).is_one_line_that_says("its digest is sha512:");
+    serve.push(&broken, "app/web", &[]).fails_with_one_line("its digest is sha512:");
     let layout = Layout::of_a_sha512_layer("layer");
     let pushed = serve.push(&layout, "app/web", &[]);
     assert_eq!((pushed.code, pushed.stderr.as_str()), (Some(0), ""));
@@ -279,11 +279,11 @@ async fn layers_may_be_named_by_sha512() {
 #[test]
 fn requests_to_api_gateway_are_signed_for_it() {
     for (path, service) in [("", "ecr"), ("/execute-api", "execute-api")] {
-        let answer = r#"{"__type":"AccessDeniedException","message":"not you"}"#;
-        let server = process::AnswerOnce::start(400, answer);
+        let response = r#"{"__type":"AccessDeniedException","message":"not you"}"#;
+        let server = process::RespondOnce::start(400, response);
         let layout = Layout::of_images(&[None]);
         let url = format!("{}{path}", server.url);
-        let refused = push(
+        let failed = push(
             &[layout.path(), "app/web", "--endpoint", &url],
             &[
                 ("AWS_REGION", "us-west-2"),
@@ -292,7 +292,7 @@ fn requests_to_api_gateway_are_signed_for_it() {
                 ("LAYER_BUCKET", "layers"),
             ],
         );
-        refused.is_one_line_that_says("push: AccessDeniedException: not you");
+        failed.fails_with_one_line("push: AccessDeniedException: not you");
         let request = server.request();
         assert!(request.starts_with(&format!("POST {path}/ HTTP/1.1")), "{request}");
         assert!(request.contains(&format!("/us-west-2/{service}/aws4_request")), "{request}");
@@ -300,7 +300,7 @@ fn requests_to_api_gateway_are_signed_for_it() {
 }
 
 #[test]
-fn a_command_line_that_makes_no_sense_is_refused() {
+fn an_invalid_command_line_is_rejected() {
     let layout = Layout::of_images(&[None]);
     let layout = layout.path();
     for (arguments, says) in [
@@ -312,7 +312,7 @@ fn a_command_line_that_makes_no_sense_is_refused() {
         (vec![layout, "app/web:"], "the TAG must have length greater than or equal to 1"),
         (vec![layout, "app/web:a/b"], "the TAG must satisfy regular expression"),
     ] {
-        push(&arguments, &[]).is_one_line_that_says(says);
+        push(&arguments, &[]).fails_with_one_line(says);
     }
 }
 
@@ -348,12 +348,12 @@ impl Image {
         Self { repository, text: text.to_string() }
     }
 
-    /// Pushes it; the error's code.
+    /// Pushes the image. Returns the error's code.
     async fn push(&self, serve: &Serve, tag: &str) -> Result<(), String> {
         self.push_at(serve, "", tag).await
     }
 
-    /// The same, at a resource below the endpoint.
+    /// The same at a resource below the endpoint.
     async fn push_at(&self, serve: &Serve, resource: &str, tag: &str) -> Result<(), String> {
         let put =
             serve.ecr_at(resource).put_image().repository_name(self.repository).image_tag(tag);

@@ -1,4 +1,4 @@
-//! The examples' processes. What a test starts ends with the test.
+//! The processes of the examples. They end with the test.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, Write as _};
@@ -21,20 +21,20 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
-    /// A failure that is told in one line.
-    pub(crate) fn is_one_line_that_says(&self, says: &str) {
+    /// Asserts that the process failed with one line on standard error that contains `says`.
+    pub(crate) fn fails_with_one_line(&self, says: &str) {
         assert_eq!(self.code, Some(1), "{says}: {}", self.stderr);
         assert_eq!(self.stderr.lines().count(), 1, "{says}: {}", self.stderr);
         assert!(self.stderr.contains(says), "{says}: {}", self.stderr);
     }
 }
 
-/// Runs `push` to its end, with nothing but `environment` in its environment.
+/// Runs `push` to its end, with only `environment` in its environment.
 pub(crate) fn push(arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
     run("push", arguments, environment)
 }
 
-/// Runs a `serve` that does not start to its end.
+/// Runs a `serve` that cannot start to its end.
 pub(crate) fn serve(arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
     run("serve", arguments, environment)
 }
@@ -46,7 +46,7 @@ fn run(example: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Ended
     Ended { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
 }
 
-/// Cargo puts the examples beside the directory of this test.
+/// Cargo places the examples in a directory next to this test's.
 fn command(example: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Command {
     let test = std::env::current_exe().unwrap();
     let profile: PathBuf = test.parent().unwrap().parent().unwrap().into();
@@ -57,10 +57,10 @@ fn command(example: &str, arguments: &[&str], environment: &[(&str, &str)]) -> C
     command
 }
 
-/// A `serve` that runs.
+/// A running `serve`.
 pub(crate) struct Serve {
     process: Child,
-    /// What it keeps in temporary files, which it cannot remove when it is killed.
+    /// Its temporary directory, which it cannot remove when it is killed.
     _temporary: TempDir,
     exports: Vec<(String, String)>,
     aws: SdkConfig,
@@ -72,7 +72,7 @@ impl Serve {
         let mut command = command("serve", arguments, environment);
         command.env("TMPDIR", temporary.path());
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        // Once it greets on standard error, all exports are out.
+        // All exports are printed before the greeting on standard error.
         let mut greeting = String::new();
         BufReader::new(process.stderr.take().unwrap()).read_line(&mut greeting).unwrap();
         assert!(greeting.contains("ECR is ready at http://127.0.0.1:"), "{greeting}");
@@ -126,7 +126,7 @@ impl Serve {
         aws_sdk_s3::Client::from_conf(config.endpoint_url(url).build())
     }
 
-    /// Pushes `layout` to its endpoint from a shell with the exports and `environment`.
+    /// Pushes `layout` to this endpoint from a shell with the exports and `environment`.
     pub(crate) fn push(
         &self,
         layout: &Layout,
@@ -143,8 +143,8 @@ impl Serve {
     /// The keys in the layer bucket, sorted.
     pub(crate) async fn layers(&self) -> Vec<String> {
         let bucket = self.variable("LAYER_BUCKET");
-        let answer = self.s3().list_objects_v2().bucket(bucket).send().await.unwrap();
-        let keys = answer.contents().iter().map(|object| object.key().unwrap().to_owned());
+        let response = self.s3().list_objects_v2().bucket(bucket).send().await.unwrap();
+        let keys = response.contents().iter().map(|object| object.key().unwrap().to_owned());
         keys.collect()
     }
 
@@ -154,20 +154,20 @@ impl Serve {
         let url = self.variable("AWS_ENDPOINT_URL_DYNAMODB");
         let client = aws_sdk_dynamodb::Client::from_conf(config.endpoint_url(url).build());
         let scan = client.scan().table_name(self.variable("TABLE_NAME"));
-        let answer = scan.consistent_read(true).send().await.unwrap();
-        let keys = answer.items().iter().map(|item| item["SK"].as_s().unwrap().to_owned());
+        let response = scan.consistent_read(true).send().await.unwrap();
+        let keys = response.items().iter().map(|item| item["SK"].as_s().unwrap().to_owned());
         let mut keys: Vec<_> = keys.filter(|key| key.starts_with(prefix)).collect();
         keys.sort();
         keys
     }
 
-    /// Ends it as a power cut would.
+    /// Ends the process as a power cut would.
     pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
 
-    /// Sends a signal that asks for the end; the exit code.
+    /// Sends a signal that asks the process to end. Returns the exit code.
     pub(crate) fn terminate(&mut self, signal: &str) -> Option<i32> {
         let process = self.process.id().to_string();
         let sent = Command::new("kill").args(["-s", signal, &process]).status().unwrap();
@@ -178,19 +178,19 @@ impl Serve {
 
 impl Drop for Serve {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// An HTTP server for one request.
-pub(crate) struct AnswerOnce {
+/// An HTTP server that responds to one request.
+pub(crate) struct RespondOnce {
     pub(crate) url: String,
     served: JoinHandle<String>,
 }
 
-impl AnswerOnce {
+impl RespondOnce {
     pub(crate) fn start(status: u16, body: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -207,7 +207,7 @@ impl AnswerOnce {
                 "HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}",
             )
             .unwrap();
-            // Closing with the request half read would cut off the answer.
+            // Closing with the request half read would cut off the response.
             connection.get_mut().shutdown(Shutdown::Write).unwrap();
             io::copy(&mut connection, &mut io::sink()).unwrap();
             head
@@ -215,7 +215,7 @@ impl AnswerOnce {
         Self { url, served }
     }
 
-    /// The head of what was asked, once it has been answered.
+    /// The head of the request. Waits until the response was sent.
     pub(crate) fn request(self) -> String {
         self.served.join().unwrap()
     }

@@ -1,5 +1,4 @@
-//! Many calls at once, on one tag or at a quota, where transactions conflict as they do in
-//! DynamoDB.
+//! Many concurrent calls on one tag or at a quota. Transactions conflict as they do in DynamoDB.
 //!
 //! `cargo test --release --test service a_thousand_rounds -- --ignored --nocapture`
 
@@ -13,16 +12,16 @@ use serde_json::Value;
 use crate::harness::*;
 use crate::limits::{self, full, too_many_tags};
 
-/// Calls at once, each by an instance of the service that shares nothing with the others.
+/// Concurrent calls, each by a process that shares nothing with the others.
 const RACERS: usize = 32;
-/// How many of them a quota leaves room for.
+/// The number of calls that a quota leaves room for.
 const LEFT: usize = 5;
 /// The quotas of images and of tags.
 const QUOTA: usize = 8;
-/// Services that race side by side: most of a race is waiting.
+/// Services that race concurrently, because most of a race is waiting.
 const LANES: usize = 8;
 
-/// What they race for.
+/// What the calls race for.
 #[derive(Debug, Clone, Copy)]
 enum Race {
     ImmutableTag,
@@ -31,23 +30,23 @@ enum Race {
     LastTags,
 }
 
-/// What came of a number of rounds.
+/// The outcomes of a number of rounds.
 #[derive(Debug, Default)]
 struct Tally {
     stored: usize,
-    refused: usize,
-    /// All attempts met other writers.
+    rejected: usize,
+    /// Every attempt met another writer.
     given_up: usize,
     conflicts: usize,
 }
 
-/// An image that needs the one layer that there is.
+/// An image that needs the one uploaded layer.
 fn racer(n: usize) -> String {
     image("shared") + &" ".repeat(n)
 }
 
-fn digests(answers: &[&Answer]) -> BTreeSet<String> {
-    answers.iter().map(|answer| answer.digest()).collect()
+fn digests(responses: &[&Response]) -> BTreeSet<String> {
+    responses.iter().map(|response| response.digest()).collect()
 }
 
 impl Race {
@@ -96,15 +95,15 @@ impl Race {
         for _ in 0..rounds {
             service.faults.reset_calls();
             let race = racers.iter().enumerate().map(|(n, racer)| racer.put(self.push(n)));
-            let answers = join_all(race).await;
-            self.judge(&service, &answers, &mut tally).await;
+            let responses = join_all(race).await;
+            self.judge(&service, &responses, &mut tally).await;
             service.restore(&before).await;
         }
         tally.conflicts = service.faults.conflicted();
         tally
     }
 
-    async fn judge(self, service: &Service, answers: &[Answer], tally: &mut Tally) {
+    async fn judge(self, service: &Service, responses: &[Response], tally: &mut Tally) {
         let items = service.items().await;
         counts_are_exact(&items, "app");
         let holding: Vec<&Item> =
@@ -113,15 +112,17 @@ impl Race {
             .iter()
             .filter_map(|item| Some(s(item, "SK").strip_prefix("IMAGE#")?.to_owned()))
             .collect();
-        let stored: Vec<&Answer> = answers.iter().filter(|answer| answer.status == 200).collect();
-        let failed = answers.iter().filter(|answer| answer.status == 500).count();
+        let stored: Vec<&Response> =
+            responses.iter().filter(|response| response.status == 200).collect();
+        let failed = responses.iter().filter(|response| response.status == 500).count();
         tally.stored += stored.len();
         tally.given_up += failed;
-        tally.refused += RACERS - stored.len() - failed;
+        tally.rejected += RACERS - stored.len() - failed;
 
-        let refusals = answers.iter().enumerate().filter(|(_, answer)| answer.status == 400);
-        for answer in answers.iter().filter(|answer| answer.status == 500) {
-            answer.is_server_exception();
+        let rejections =
+            responses.iter().enumerate().filter(|(_, response)| response.status == 400);
+        for response in responses.iter().filter(|response| response.status == 500) {
+            response.is_server_exception();
         }
         if !matches!(self, Self::MutableTag) {
             assert_eq!(failed, 0, "the race is over long before the attempts are");
@@ -129,31 +130,31 @@ impl Race {
         match self {
             Self::ImmutableTag => {
                 assert_eq!(stored.len(), 1);
-                for (_, answer) in refusals {
-                    answer.is_refusal(400, "ImageTagAlreadyExistsException", &tag_immutable("v1"));
+                for (_, response) in rejections {
+                    response.is_error(400, "ImageTagAlreadyExistsException", &tag_immutable("v1"));
                 }
                 assert_eq!(images, digests(&stored));
                 assert_eq!(s(holding[0], "digest"), stored[0].digest());
             }
             Self::MutableTag => {
-                assert_eq!(refusals.count(), 0);
-                assert_eq!(images, digests(&stored), "who gave up wrote nothing");
+                assert_eq!(rejections.count(), 0);
+                assert_eq!(images, digests(&stored), "a call that gave up wrote nothing");
                 assert_eq!(holding.len(), 1);
                 assert_eq!(s(holding[0], "digest"), last_committed(service, &images));
             }
             Self::LastImages => {
                 assert_eq!(stored.len(), LEFT);
-                for (_, answer) in refusals {
-                    answer.is_refusal(400, limits::CODE, &full(QUOTA));
+                for (_, response) in rejections {
+                    response.is_error(400, limits::CODE, &full(QUOTA));
                 }
                 assert_eq!(images.len(), QUOTA);
                 assert!(images.is_superset(&digests(&stored)));
             }
             Self::LastTags => {
                 assert_eq!(stored.len(), LEFT);
-                for (n, answer) in refusals {
+                for (n, response) in rejections {
                     let message = too_many_tags(&format!("t{n}"), QUOTA);
-                    answer.is_refusal(400, limits::CODE, &message);
+                    response.is_error(400, limits::CODE, &message);
                 }
                 assert_eq!((images.len(), holding.len()), (1, QUOTA));
             }
@@ -162,8 +163,8 @@ impl Race {
 }
 
 /// Which of these images was committed last. All commits write the repository's item, so no two
-/// that were applied overlapped: they were in the order in which they were sent, and a call's last
-/// one is the one that was applied.
+/// applied commits overlapped. They were applied in the order in which they were sent, and a call's
+/// last commit is the applied one.
 fn last_committed(service: &Service, stored: &BTreeSet<String>) -> String {
     let calls = service.faults.calls().into_iter().rev();
     let mut digests = calls.filter(|call| call.operation == "TransactWriteItems").map(|call| {
@@ -182,10 +183,10 @@ async fn race(rounds: usize, lanes: usize) {
         let tallies = join_all((0..lanes).map(|_| race.rounds(rounds / lanes))).await;
         let sum = |count: fn(&Tally) -> usize| -> usize { tallies.iter().map(count).sum() };
         println!(
-            "{race:?}: {rounds} rounds of {RACERS}: {} stored, {} refused, {} given up, {} \
+            "{race:?}: {rounds} rounds of {RACERS}: {} stored, {} rejected, {} given up, {} \
              conflicts, in {:.0} s",
             sum(|tally| tally.stored),
-            sum(|tally| tally.refused),
+            sum(|tally| tally.rejected),
             sum(|tally| tally.given_up),
             sum(|tally| tally.conflicts),
             began.elapsed().as_secs_f64(),

@@ -1,4 +1,4 @@
-//! What a push costs: calls, sequential round trips and DynamoDB's units, by kind of push.
+//! The cost of each kind of push: calls, sequential round trips and DynamoDB's units.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,7 @@ use crate::indexes::{images, of};
 use crate::large::image_of_bytes;
 use crate::log::{listen, logged};
 
-/// What one push was charged: calls by operation, round trips one after another, read units,
-/// write units.
+/// The cost of one push: calls by operation, sequential round trips, read units, write units.
 #[derive(Debug, PartialEq)]
 struct Cost {
     calls: BTreeMap<String, usize>,
@@ -23,8 +22,8 @@ struct Cost {
 async fn cost(service: &Service, body: Value, status: i64) -> Cost {
     listen();
     service.faults.reset_calls();
-    let answer = service.put(body).await;
-    assert_eq!(answer.status, status, "{}", answer.text);
+    let response = service.put(body).await;
+    assert_eq!(response.status, status, "{}", response.text);
     let mut calls = BTreeMap::new();
     for call in service.faults.calls() {
         *calls.entry(call.operation).or_default() += 1;
@@ -39,7 +38,7 @@ fn calls<const N: usize>(calls: [(&str, usize); N]) -> BTreeMap<String, usize> {
     calls.into_iter().map(|(operation, count)| (operation.to_owned(), count)).collect()
 }
 
-/// Sees that a push made these calls in this many rounds, for these units.
+/// Asserts that a push made these calls in this many round trips, for these units.
 #[track_caller]
 fn costs<const N: usize>(
     kind: &str,
@@ -67,15 +66,15 @@ const TWO_LAYERS: (&str, usize) = ("HeadObject", 2);
 #[tokio::test]
 async fn each_kind_of_push_has_its_price() {
     let service = Service::start().await;
-    // As large as the manifest of 15 layers.
+    // As large as a manifest of 15 layers.
     let (a, b) = (image_of_bytes(3_400), format!("{} ", image_of_bytes(3_400)));
     service.upload_layers_of("app", &a).await;
-    // The process learns the repository's id.
+    // The process reads the repository's id.
     service.push("app", &image("warm"), Some("warm")).await;
 
     let new = cost(&service, request("app", &a, Some("v1")), 200).await;
     costs("new image, 3.4 KB", &new, [READ, TWO_LAYERS, COMMIT], 2, (3.0, 14.0));
-    // The layers are asked for before it is known that the image is there.
+    // The layers are checked before the process knows that the image is stored.
     let retag = cost(&service, request("app", &a, Some("v2")), 200).await;
     costs("tag on a stored image", &retag, [READ, TWO_LAYERS, COMMIT], 2, (3.0, 6.0));
     let moved = cost(&service, request("app", &b, Some("v1")), 200).await;
@@ -85,7 +84,7 @@ async fn each_kind_of_push_has_its_price() {
     let again = cost(&service, request("app", &b, Some("v1")), 400).await;
     costs("the same again", &again, [READ, TWO_LAYERS], 1, (3.0, 0.0));
 
-    // A body in S3 costs no units, and a round of its own.
+    // A body in S3 costs no units, but one more round trip.
     let large = image_of_bytes(1024 * 1024);
     service.upload_layers_of("app", &large).await;
     let large = cost(&service, request("app", &large, Some("large")), 200).await;
@@ -97,7 +96,7 @@ async fn an_index_costs_a_read_and_a_write_of_each_child() {
     let service = Service::start().await;
     let children = images(&service, 90).await;
     let three = cost(&service, request("app", &of(&children[..3]), Some("three")), 200).await;
-    // Three children: two units each, and one read each.
+    // Each of the three children costs two write units and one read unit.
     costs("index of 3", &three, [READ, COMMIT], 2, (6.0, 14.0));
     let ninety = cost(&service, request("app", &of(&children), Some("ninety")), 200).await;
     costs("index of 90", &ninety, [READ, COMMIT], 2, (93.0, 214.0));
@@ -110,8 +109,8 @@ async fn an_index_of_a_thousand_takes_two_rounds_more() {
     let index = cost(&service, request("app", &of(&children), Some("v1")), 200).await;
     let reads = ("TransactGetItems", 10);
     let expected = [READ, reads, ("PutObject", 1), COMMIT];
-    // Its body goes to S3 once all children are known to be there: a refusal writes nothing.
-    // A transactional read of a child is two units.
+    // Its body goes to S3 only after all children were found, because a rejected push writes
+    // nothing. A transactional read of a child costs two units.
     costs("index of 1,000", &index, expected, 4, (2_003.0, 6.0));
 }
 
@@ -125,17 +124,17 @@ async fn a_cold_process_reads_once_more() {
 }
 
 #[tokio::test]
-async fn a_refusal_that_has_to_be_confirmed_reads_once_more() {
+async fn a_rejection_that_must_be_confirmed_reads_once_more() {
     let service = Service::with_quotas(1, 1000, 500).await;
     service.push("app", &image("a"), Some("v1")).await;
     service.upload_layers_of("app", &image("b")).await;
     let full = cost(&service, request("app", &image("b"), Some("v2")), 400).await;
-    // Three items, of which a transactional read is two units each.
+    // Three items. A transactional read of each costs two units.
     let expected = [READ, TWO_LAYERS, ("TransactGetItems", 1)];
     costs("new image, full repository", &full, expected, 2, (9.0, 0.0));
 }
 
-/// With repository `app` under a KMS key, which the process knows.
+/// With repository `app` under a KMS key that the process has already used.
 async fn under_kms() -> Service {
     let service = Service::with(|_| {}).await;
     let key = service.kms.create_key().send().await.unwrap().key_metadata.unwrap().key_id;
@@ -158,12 +157,12 @@ async fn a_push_under_kms_costs_one_call_more() {
 async fn a_key_does_not_wait_for_the_layers() {
     let service = under_kms().await;
     service.faults.reset_calls();
-    // As slow as it takes: the layers are answered for once the key is there.
+    // S3 never responds, so the key has to be requested without the layers.
     service.faults.always("HeadObject", Fault::Hang);
     let push = service.put(request("app", &image("a"), Some("v1")));
     let key = service.sent("GenerateDataKey", 1);
     tokio::select! {
-        answer = push => panic!("{} before the key was asked for", answer.status),
+        response = push => panic!("{} before the key was requested", response.status),
         () = key => assert_eq!(service.faults.count("TransactWriteItems"), 0),
     }
 }

@@ -1,6 +1,6 @@
-//! A push that is cut off anywhere: at each await, and at each call to a service, before it is
-//! sent, on its way and after it was applied. What is stored is what was there or the whole push,
-//! and whoever sends the push again gets where an uninterrupted one gets.
+//! A push that is cut off anywhere: at each await, and at each request to another service before it
+//! is sent, in transit and after it was applied. Either nothing or the whole push is stored, and
+//! the same push sent again ends in the state that an uninterrupted push reaches.
 
 use std::collections::{BTreeSet, HashMap};
 use std::future::poll_fn;
@@ -21,13 +21,13 @@ use crate::encryption::{encrypted, open};
 use crate::harness::*;
 use crate::large::{body, image_of_bytes};
 
-/// A push, and what it meets.
+/// A push, and the state that it finds.
 struct Situation {
     name: &'static str,
     service: Service,
     manifest: String,
     tag: Option<&'static str>,
-    /// What befalls the first call of an operation, on top of the cut.
+    /// A fault of the first request of an operation, in addition to the cut.
     trouble: Option<(&'static str, Fault)>,
 }
 
@@ -35,13 +35,13 @@ struct Situation {
 #[derive(Debug, Clone, Copy)]
 enum Cut {
     Nowhere,
-    /// When it has been polled so many times.
+    /// After this many polls.
     Polled(usize),
-    /// Before the so-manieth call to a service is sent.
+    /// Before request number n is sent.
     Before(usize),
-    /// While it is on its way. Whoever sends the push again does not wait for it.
+    /// While the request is in transit. The client sends the push again without waiting for it.
     During(usize),
-    /// When it has been applied, and its answer has not come.
+    /// After the request was applied, and before its response arrived.
     After(usize),
 }
 
@@ -60,8 +60,8 @@ impl Situation {
         self
     }
 
-    /// Puts the image in a new process, where it meets the trouble; `None` if it was cut off.
-    async fn put(&self, cut: Cut) -> Option<Answer> {
+    /// Puts the image in a new process that meets the fault. `None` if the push was cut off.
+    async fn put(&self, cut: Cut) -> Option<Response> {
         let service = self.service.restarted();
         let left = Arc::new(Notify::new());
         service.faults.on_call({
@@ -91,19 +91,19 @@ impl Situation {
             Cut::Polled(polls) => poll(put, polls).await,
             _ => match select(pin!(there), put).await {
                 Either::Left(_) => None,
-                Either::Right((answer, _)) => Some(answer),
+                Either::Right((response, _)) => Some(response),
             },
         }
     }
 
-    /// Puts the image in yet another process, where nothing befalls it.
-    async fn put_again(&self) -> Answer {
+    /// Puts the image in another new process, without faults.
+    async fn put_again(&self) -> Response {
         let service = self.service.restarted();
         service.faults.on_call(|_| None);
         service.put(request("app", &self.manifest, self.tag)).await
     }
 
-    /// Cuts the push off everywhere, and counts the cuts by polls and by calls.
+    /// Cuts the push off at every point. Returns the number of cuts by polls and by requests.
     #[expect(clippy::print_stdout, reason = "the figures of docs/PROOF.md")]
     async fn cut_everywhere(self) -> [usize; 2] {
         let Self { name, service, .. } = &self;
@@ -119,7 +119,7 @@ impl Situation {
         for kind in kinds {
             for cut in (1..).map(kind) {
                 service.restore(&before).await;
-                // A transaction takes so long that the next call meets it.
+                // The transaction takes so long that the next call conflicts with it.
                 service.faults.conflicts(Duration::from_millis(10)..Duration::from_millis(20));
                 let was_cut = self.put(cut).await.is_none();
                 let found = match cut {
@@ -151,8 +151,8 @@ impl Situation {
         cuts
     }
 
-    /// What is stored once all that was sent has arrived, but for ids, times and ciphertexts. Sees
-    /// that it is whole: each image has its manifest, which can be read, and every count is exact.
+    /// What is stored after all requests have arrived, without ids, times and ciphertexts. Asserts
+    /// that the state is complete: each image has a readable manifest, and every count is exact.
     async fn settled(&self) -> Vec<Item> {
         self.service.faults.settle().await;
         let items = self.service.items().await;
@@ -181,7 +181,7 @@ impl Situation {
         lasting(items)
     }
 
-    /// The manifest of a stored image, as it was sent.
+    /// The manifest of a stored image, as the client sent it.
     async fn manifest_of(&self, image: &Item, items: &[Item]) -> String {
         let digest = s(image, "digest");
         let inline = format!("MANIFEST#{digest}");
@@ -201,13 +201,16 @@ impl Situation {
     }
 }
 
-/// Polls a call at most so many times, and drops it.
-async fn poll(mut call: Pin<Box<impl Future<Output = Answer>>>, polls: usize) -> Option<Answer> {
+/// Polls a call at most `polls` times, and drops it.
+async fn poll(
+    mut call: Pin<Box<impl Future<Output = Response>>>,
+    polls: usize,
+) -> Option<Response> {
     let mut polled = 0;
     poll_fn(|context| {
         polled += 1;
         match call.as_mut().poll(context) {
-            Poll::Ready(answer) => Poll::Ready(Some(answer)),
+            Poll::Ready(response) => Poll::Ready(Some(response)),
             Poll::Pending if polled == polls => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         }
@@ -221,7 +224,7 @@ fn children_in(manifest: &str) -> BTreeSet<String> {
     children.map(|child| child["digest"].as_str().unwrap().to_owned()).collect()
 }
 
-/// A service with these images, and with the layers of this one.
+/// A service with these images, and with the layers of `manifest`.
 async fn with(stored: &[(&str, Option<&str>)], manifest: &str) -> Service {
     let service = Service::start().await;
     for (manifest, tag) in stored {
@@ -264,7 +267,7 @@ async fn with_children_of_a_big_index() -> (Service, String) {
 }
 
 #[tokio::test]
-async fn a_push_that_is_cut_off_has_happened_or_not() {
+async fn a_push_that_is_cut_off_is_stored_whole_or_not_at_all() {
     let (a, b) = (image("a"), image("b"));
     let large = image_of_bytes(70 * 1024);
     let of_both = index(&[&a, &b]);
@@ -288,9 +291,9 @@ async fn a_push_that_is_cut_off_has_happened_or_not() {
         new("encrypted", sealing(&a).await, &a, Some("v1")),
         new("encrypted in S3", sealing(&large).await, &large, Some("v1")),
         new("a conflict", with(&[], &a).await, &a, Some("v1")).meets(commit, conflict()),
-        new("a lost answer", with(&[], &a).await, &a, Some("v1")).meets(commit, Fault::DropAfter),
+        new("a lost response", with(&[], &a).await, &a, Some("v1")).meets(commit, Fault::DropAfter),
         new("a move, a conflict", with(&both, &b).await, &b, Some("v1")).meets(commit, conflict()),
-        new("a move, a lost answer", with(&both, &b).await, &b, Some("v1"))
+        new("a move, a lost response", with(&both, &b).await, &b, Some("v1"))
             .meets(commit, Fault::DropAfter),
         new("encrypted, a conflict", sealing(&large).await, &large, Some("v1"))
             .meets(commit, conflict()),

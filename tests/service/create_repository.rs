@@ -18,7 +18,7 @@ fn already_created(name: &str) -> String {
 
 async fn rejects(service: &Service, body: Value, code: &str, message: &str) {
     let event = event("CreateRepository", ACCOUNT, &body.to_string());
-    service.refuses_event(event, 400, code, message).await;
+    service.rejects_event(event, 400, code, message).await;
 }
 
 #[tokio::test]
@@ -26,13 +26,13 @@ async fn a_repository_is_created_with_ecrs_defaults() {
     let service = Service::with(|_| {}).await;
     let now = || since_1970().as_secs_f64();
     let before = now();
-    let answer = service.call("CreateRepository", &json!({ "repositoryName": "team/app" })).await;
-    assert_eq!(answer.status, 200);
-    answer.has_the_common_headers();
-    let created = answer.json["repository"]["createdAt"].as_f64().unwrap();
+    let response = service.call("CreateRepository", &json!({ "repositoryName": "team/app" })).await;
+    assert_eq!(response.status, 200);
+    response.has_the_common_headers();
+    let created = response.json["repository"]["createdAt"].as_f64().unwrap();
     assert!(created >= before - 0.001 && created <= now());
     assert_eq!(
-        answer.json,
+        response.json,
         json!({ "repository": {
             "repositoryArn": format!("arn:aws:ecr:us-west-2:{ACCOUNT}:repository/team/app"),
             "registryId": ACCOUNT,
@@ -51,7 +51,7 @@ async fn a_repository_is_created_with_ecrs_defaults() {
 }
 
 #[tokio::test]
-async fn what_was_asked_for_is_kept_and_returned() {
+async fn requested_settings_are_stored_and_returned() {
     let service = Service::with(|_| {}).await;
     let key = service.kms.create_key().send().await.unwrap().key_metadata.unwrap();
     let alias = service.kms.create_alias().alias_name("alias/images");
@@ -91,7 +91,7 @@ async fn what_was_asked_for_is_kept_and_returned() {
 }
 
 #[tokio::test]
-async fn the_default_key_serves_where_none_is_named() {
+async fn the_default_key_is_used_if_the_request_names_no_key() {
     let encrypted =
         json!({ "repositoryName": "app", "encryptionConfiguration": { "encryptionType": "KMS" } });
     let service = Service::with(|config| config.default_kms_key = None).await;
@@ -100,15 +100,15 @@ async fn the_default_key_serves_where_none_is_named() {
 
     let service =
         Service::with(|config| config.default_kms_key = Some("alias/default".into())).await;
-    let answer = service.call("CreateRepository", &encrypted).await;
-    assert_eq!(answer.json["kmsError"], "NotFoundException", "no such alias yet");
+    let response = service.call("CreateRepository", &encrypted).await;
+    assert_eq!(response.json["kmsError"], "NotFoundException", "no such alias yet");
     let key = service.kms.create_key().send().await.unwrap().key_metadata.unwrap();
     let alias = service.kms.create_alias().alias_name("alias/default");
     alias.target_key_id(&key.key_id).send().await.unwrap();
-    let answer = service.call("CreateRepository", &encrypted).await;
-    assert_eq!(answer.json["repository"]["encryptionConfiguration"]["kmsKey"], json!(key.arn));
+    let response = service.call("CreateRepository", &encrypted).await;
+    assert_eq!(response.json["repository"]["encryptionConfiguration"]["kmsKey"], json!(key.arn));
 
-    // One that is named comes before it.
+    // A key in the request takes precedence.
     let own = service.kms.create_key().send().await.unwrap().key_metadata.unwrap();
     let encryption = json!({ "encryptionType": "KMS", "kmsKey": own.key_id });
     let settings = json!({ "encryptionConfiguration": encryption });
@@ -118,12 +118,12 @@ async fn the_default_key_serves_where_none_is_named() {
 }
 
 #[tokio::test]
-async fn a_name_is_taken_once() {
+async fn a_name_is_created_once() {
     let service = Service::start().await;
     let code = "RepositoryAlreadyExistsException";
     let message = already_created("app");
     rejects(&service, json!({ "repositoryName": "app" }), code, &message).await;
-    // Another account has names of its own.
+    // Names are separate per account.
     let other = event("CreateRepository", "444455556666", r#"{"repositoryName":"app"}"#);
     assert_eq!(service.send(other).await.json["repository"]["registryId"], "444455556666");
 }
@@ -253,14 +253,14 @@ async fn tags_are_rejected_with_the_models_own_exceptions() {
     assert_eq!(item["tags"].as_m().unwrap()["Kostenstelle Süd"].as_s().unwrap(), "日本 _.:/=+-@");
 }
 
-/// As many different tags, the longest there are.
+/// `count` different tags of maximal length.
 fn tags(count: usize) -> Value {
     let value = |n: usize| if n == 0 { String::new() } else { "v".repeat(256) };
     (0..count).map(|n| json!({ "Key": format!("{n:0>128}"), "Value": value(n) })).collect()
 }
 
 #[tokio::test]
-async fn what_is_at_its_bound_is_taken() {
+async fn values_at_their_bounds_are_accepted() {
     let service = Service::with(|_| {}).await;
     let filters = vec![json!({ "filterType": "WILDCARD", "filter": "a" }); 5];
     let settings = json!({
@@ -272,15 +272,15 @@ async fn what_is_at_its_bound_is_taken() {
     let item = service.repository_item("app").await;
     assert_eq!(item["tags"].as_m().unwrap().len(), 50);
     assert_eq!(item["filters"].as_l().unwrap().len(), 5);
-    // Long enough for KMS to look for it.
+    // KMS looks up a key of the maximal length.
     let encryption = json!({ "encryptionType": "KMS", "kmsKey": "k".repeat(2048) });
     let body = json!({ "repositoryName": "long", "encryptionConfiguration": encryption });
-    let answer = service.call("CreateRepository", &body).await;
-    assert_eq!(answer.json["kmsError"], "NotFoundException", "{}", answer.text);
+    let response = service.call("CreateRepository", &body).await;
+    assert_eq!(response.json["kmsError"], "NotFoundException", "{}", response.text);
 }
 
 #[tokio::test]
-async fn only_in_the_callers_own_registry() {
+async fn repositories_are_created_only_in_the_callers_own_registry() {
     let service = Service::with(|_| {}).await;
     let body = json!({ "repositoryName": "app", "registryId": "444455556666" });
     let message = format!(
@@ -292,13 +292,13 @@ async fn only_in_the_callers_own_registry() {
 }
 
 #[tokio::test]
-async fn a_key_that_kms_refuses_creates_nothing() {
+async fn a_key_that_kms_rejects_creates_nothing() {
     let service = Service::with(|_| {}).await;
     let body = |key: &str| json!({ "repositoryName": "app", "encryptionConfiguration": { "encryptionType": "KMS", "kmsKey": key } });
     let before = service.stored().await;
-    let answer = service.call("CreateRepository", &body("alias/none")).await;
+    let response = service.call("CreateRepository", &body("alias/none")).await;
     assert_eq!(
-        answer.json,
+        response.json,
         json!({
             "__type": "KmsException",
             "kmsError": "NotFoundException",
@@ -351,7 +351,7 @@ async fn a_key_that_could_not_encrypt_manifests_creates_nothing() {
             assert_eq!(response.json["__type"], "KmsException", "{key}");
             assert_eq!(response.json["kmsError"], code, "{key}");
             assert_eq!(service.stored().await, before);
-            // KMS itself says the same when such a key is used.
+            // KMS itself returns the same code when such a key is used.
             let data_key = kms.generate_data_key().key_id(&key).key_spec(DataKeySpec::Aes256);
             let error = data_key.send().await.unwrap_err();
             assert_eq!(error.code(), Some(code), "{key}");
@@ -360,7 +360,7 @@ async fn a_key_that_could_not_encrypt_manifests_creates_nothing() {
 }
 
 #[tokio::test]
-async fn of_several_faults_the_first_in_order_answers() {
+async fn of_several_errors_the_first_in_order_is_returned() {
     let service = Service::start().await;
     let mut body = json!({
         "repositoryName": "A",
@@ -369,7 +369,7 @@ async fn of_several_faults_the_first_in_order_answers() {
         "encryptionConfiguration": { "encryptionType": "KMS", "kmsKey": "alias/none" },
         "tags": [{ "Key": "a" }],
     });
-    // Members by the table's order, then the registry, the key, the name that is taken.
+    // Members in the order of the table, then the registry, the key, the name that is taken.
     for (mended, to, expected) in [
         ("repositoryName", json!("app"), "Invalid parameter at 'repositoryName'"),
         ("imageTagMutability", json!("MUTABLE"), "Invalid parameter at 'imageTagMutability'"),
@@ -377,38 +377,38 @@ async fn of_several_faults_the_first_in_order_answers() {
         ("registryId", json!(ACCOUNT), "is not authorized to perform: ecr:CreateRepository"),
     ] {
         let before = service.stored().await;
-        let answer = service.call("CreateRepository", &body).await;
-        assert_eq!(answer.status, 400);
-        assert!(answer.text.contains(expected), "{expected}: {}", answer.text);
+        let response = service.call("CreateRepository", &body).await;
+        assert_eq!(response.status, 400);
+        assert!(response.text.contains(expected), "{expected}: {}", response.text);
         assert_eq!(service.stored().await, before);
         body[mended] = to;
     }
     assert_eq!(service.faults.count("DescribeKey"), 0);
-    let answer = service.call("CreateRepository", &body).await;
-    assert_eq!(answer.json["kmsError"], "NotFoundException");
+    let response = service.call("CreateRepository", &body).await;
+    assert_eq!(response.json["kmsError"], "NotFoundException");
     body["encryptionConfiguration"] = json!({ "encryptionType": "AES256" });
     rejects(&service, body, "RepositoryAlreadyExistsException", &already_created("app")).await;
 }
 
 #[tokio::test]
-async fn a_creation_whose_answer_is_lost_is_recognised() {
+async fn a_creation_whose_response_is_lost_is_recognised() {
     let service = Service::with(|_| {}).await;
     service.faults.script("TransactWriteItems", [Some(Fault::DropAfter), Some(Fault::DropBefore)]);
-    let answer = service.call("CreateRepository", &json!({ "repositoryName": "app" })).await;
-    assert_eq!(answer.status, 200, "{}", answer.text);
+    let response = service.call("CreateRepository", &json!({ "repositoryName": "app" })).await;
+    assert_eq!(response.status, 200, "{}", response.text);
     assert_eq!(service.faults.count("TransactWriteItems"), 3);
     assert_eq!(service.stored().await.items.len(), 1);
 
     service.faults.always("TransactWriteItems", Fault::DropBefore);
     let event = event("CreateRepository", ACCOUNT, r#"{"repositoryName":"other"}"#);
-    let (answer, took) = service.send_until_cut_off(event, CUT_OFF, async {}).await;
-    answer.is_server_exception();
+    let (response, took) = service.send_until_cut_off(event, CUT_OFF, async {}).await;
+    response.is_server_exception();
     assert!(took + MARGIN <= CUT_OFF, "{took:?}");
     assert_eq!(service.stored().await.items.len(), 1);
 }
 
-/// A call whose first request is lost, and whose second leaves after `meanwhile`.
-async fn creation_with(service: &Service, first: Fault, meanwhile: impl Future) -> Answer {
+/// A call whose first request is lost, and whose second request is sent after `meanwhile`.
+async fn creation_with(service: &Service, first: Fault, meanwhile: impl Future) -> Response {
     service.faults.script("TransactWriteItems", [Some(first), Some(Fault::Hold)]);
     let meanwhile = async {
         service.faults.held().await;
@@ -416,32 +416,32 @@ async fn creation_with(service: &Service, first: Fault, meanwhile: impl Future) 
         service.faults.release();
     };
     let body = json!({ "repositoryName": "app" });
-    let (answer, ()) = tokio::join!(service.call("CreateRepository", &body), meanwhile);
-    answer
+    let (response, ()) = tokio::join!(service.call("CreateRepository", &body), meanwhile);
+    response
 }
 
 #[tokio::test]
-async fn what_was_deleted_meanwhile_does_not_come_back() {
+async fn a_repository_deleted_meanwhile_does_not_come_back() {
     let service = Service::with(|_| {}).await;
     let table = &service.stack.options().table;
     let delete = async {
         let delete = service.dynamodb.delete_item().table_name(table);
         delete.set_key(Some(repository_key("app"))).send().await.unwrap();
     };
-    let answer = creation_with(&service, Fault::DropAfter, delete).await;
-    assert_eq!(answer.status, 200, "it was created: {}", answer.text);
+    let response = creation_with(&service, Fault::DropAfter, delete).await;
+    assert_eq!(response.status, 200, "it was created: {}", response.text);
     assert!(service.stored().await.items.is_empty());
 }
 
 #[tokio::test]
-async fn a_name_that_is_taken_after_an_unknown_outcome_is_not_refused() {
+async fn a_name_that_is_taken_after_an_unknown_outcome_is_not_rejected() {
     let service = Service::with(|_| {}).await;
     let table = &service.stack.options().table;
     let others = async {
         let put = service.dynamodb.put_item().table_name(table);
         put.set_item(Some(repository_key("app"))).send().await.unwrap();
     };
-    // The first request may still land once that other repository is deleted.
+    // The first request may still arrive after the other repository was deleted.
     creation_with(&service, Fault::HeldCopy, others).await.is_server_exception();
     service.faults.settle().await;
     assert_eq!(service.repository_item("app").await, repository_key("app"));
@@ -465,7 +465,7 @@ async fn a_name_that_is_being_pushed_to_is_taken() {
     };
     let (pushed, created, ()) = tokio::join!(push, create, conflict);
     assert_eq!(pushed.status, 200, "{}", pushed.text);
-    created.is_refusal(400, "RepositoryAlreadyExistsException", &already_created("app"));
+    created.is_error(400, "RepositoryAlreadyExistsException", &already_created("app"));
     assert!(service.faults.conflicted() > 0);
     assert_eq!(n(&service.repository_item("app").await, "imageCount"), 1);
 }

@@ -13,7 +13,7 @@ use crate::limits;
 
 const ARN: &str = "arn:aws:ecr:us-west-2:012345678910:repository/app";
 
-/// A service whose repository `app` encrypts under a new key; the key's ARN.
+/// A service whose repository `app` encrypts under a new key, and the key's ARN.
 pub(crate) async fn encrypted(kind: &str) -> (Service, String) {
     let service = Service::with(|_| {}).await;
     let key = service.kms.create_key().send().await.unwrap().key_metadata.unwrap().arn.unwrap();
@@ -29,7 +29,7 @@ fn kms_message(code: &str) -> String {
     )
 }
 
-/// Opens a sealed image manifest of repository `app` as its documentation says.
+/// Opens a sealed image manifest of repository `app` as the documentation describes.
 pub(crate) async fn open(service: &Service, sealed: &[u8], digest: &str, length: usize) -> Vec<u8> {
     let end = sealed.iter().position(|&byte| byte == b'\n').unwrap();
     let header: Value = serde_json::from_slice(&sealed[..end]).unwrap();
@@ -55,7 +55,7 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
 }
 
 #[tokio::test]
-async fn nothing_is_stored_that_is_readable_without_the_key() {
+async fn nothing_stored_is_readable_without_the_key() {
     for kind in ["KMS", "KMS_DSSE"] {
         let (service, key) = encrypted(kind).await;
         let manifest = image("a");
@@ -76,7 +76,7 @@ async fn nothing_is_stored_that_is_readable_without_the_key() {
 }
 
 #[tokio::test]
-async fn each_image_has_a_key_of_its_own_and_a_tag_needs_none() {
+async fn each_image_has_its_own_data_key_and_a_tag_needs_no_key() {
     let (service, _) = encrypted("KMS").await;
     service.push("app", &image("a"), Some("a")).await;
     service.push("app", &image("b"), Some("b")).await;
@@ -98,13 +98,13 @@ async fn a_key_that_cannot_be_used_fails_closed() {
     service.upload_layers_of("app", &manifest).await;
     let fails = async |code: &str| {
         let before = service.stored().await;
-        let answer = service.put(request("app", &manifest, Some("v1"))).await;
+        let response = service.put(request("app", &manifest, Some("v1"))).await;
         assert_eq!(
-            answer.json,
+            response.json,
             json!({ "__type": "KmsException", "message": kms_message(code), "kmsError": code })
         );
-        assert_eq!(answer.status, 400);
-        assert_eq!(answer.headers["x-amzn-errortype"], "KmsException");
+        assert_eq!(response.status, 400);
+        assert_eq!(response.headers["x-amzn-errortype"], "KmsException");
         assert_eq!(service.stored().await, before);
     };
     service.kms.disable_key().key_id(&key).send().await.unwrap();
@@ -126,8 +126,8 @@ async fn a_key_that_cannot_be_used_fails_closed() {
 }
 
 #[tokio::test]
-async fn every_code_of_kms_has_its_answer() {
-    // Code, status, how often KMS is asked, and whether it is the client's to know.
+async fn every_kms_code_has_its_response() {
+    // Code, status, number of requests to KMS, and whether the client sees the code.
     let rows = [
         ("NotFoundException", 400, 1, true),
         ("DisabledException", 400, 1, true),
@@ -148,24 +148,24 @@ async fn every_code_of_kms_has_its_answer() {
     let manifest = image("a");
     service.upload_layers_of("app", &manifest).await;
     let before = service.stored().await;
-    for (code, status, asked, told) in rows {
+    for (code, status, requests, reported) in rows {
         let message = "key arn:aws:kms:us-west-2:012345678910:key/secret";
         service.faults.always("GenerateDataKey", Fault::Answer { status, code, message });
         service.faults.reset_calls();
-        let answer = service.put(request("app", &manifest, Some("v1"))).await;
-        if told {
-            assert_eq!(answer.json["__type"], "KmsException", "{code}");
-            assert_eq!(answer.json["kmsError"], code);
-            assert_eq!(answer.json["message"], kms_message(code));
+        let response = service.put(request("app", &manifest, Some("v1"))).await;
+        if reported {
+            assert_eq!(response.json["__type"], "KmsException", "{code}");
+            assert_eq!(response.json["kmsError"], code);
+            assert_eq!(response.json["message"], kms_message(code));
         } else {
-            answer.is_server_exception();
+            response.is_server_exception();
         }
-        assert!(!answer.text.contains("arn:"), "{}", answer.text);
-        assert_eq!(service.faults.count("GenerateDataKey"), asked, "{code}");
+        assert!(!response.text.contains("arn:"), "{}", response.text);
+        assert_eq!(service.faults.count("GenerateDataKey"), requests, "{code}");
         assert_eq!(service.stored().await, before, "{code}");
     }
-    // No answer of KMS at all.
-    for (fault, asked) in [
+    // KMS does not respond at all.
+    for (fault, requests) in [
         (Fault::DropBefore, 3),
         (Fault::DropAfter, 3),
         (Fault::Refuse, 3),
@@ -178,47 +178,47 @@ async fn every_code_of_kms_has_its_answer() {
         service.faults.always("GenerateDataKey", fault.clone());
         service.faults.reset_calls();
         service.put(request("app", &manifest, Some("v1"))).await.is_server_exception();
-        assert_eq!(service.faults.count("GenerateDataKey"), asked, "{fault:?}");
+        assert_eq!(service.faults.count("GenerateDataKey"), requests, "{fault:?}");
         assert_eq!(service.stored().await, before, "{fault:?}");
     }
 }
 
 #[tokio::test]
-async fn what_decides_before_the_key_answers_before_it() {
+async fn errors_found_without_the_key_are_returned_without_it() {
     let (service, key) = encrypted("KMS").await;
     service.push("app", &image("a"), Some("a")).await;
     service.kms.disable_key().key_id(&key).send().await.unwrap();
     let layers = digests_in(&image("b"));
     let message = layers_not_found(&layers.iter().map(String::as_str).collect::<Vec<_>>());
     let body = request("app", &image("b"), Some("b"));
-    service.refuses(body, "LayersNotFoundException", &message).await;
+    service.rejects(body, "LayersNotFoundException", &message).await;
     let body = request("app", &image("a"), Some("a"));
     let message = already_exists(&sha256(&image("a")), Some("a"));
-    service.refuses(body, "ImageAlreadyExistsException", &message).await;
+    service.rejects(body, "ImageAlreadyExistsException", &message).await;
     // Retagging needs no key.
     assert_eq!(service.put(request("app", &image("a"), Some("c"))).await.status, 200);
 
     let child = image("child");
     let body = request("app", &index(&[&child]), Some("i"));
     let message = images_not_found(&[&sha256(&child)]);
-    service.refuses(body, "ReferencedImagesNotFoundException", &message).await;
+    service.rejects(body, "ReferencedImagesNotFoundException", &message).await;
     service.upload_layers_of("app", &image("b")).await;
     let full = AttributeValue::N("100000".to_owned());
     service.change_repository("app", "imageCount", full).await;
     let body = request("app", &image("b"), Some("b"));
-    service.refuses(body, limits::CODE, &limits::full(100_000)).await;
+    service.rejects(body, limits::CODE, &limits::full(100_000)).await;
     let immutable = AttributeValue::S("IMMUTABLE".to_owned());
     service.change_repository("app", "mutability", immutable).await;
     let body = request("app", &image("b"), Some("a"));
-    service.refuses(body, "ImageTagAlreadyExistsException", &tag_immutable("a")).await;
+    service.rejects(body, "ImageTagAlreadyExistsException", &tag_immutable("a")).await;
 }
 
 #[tokio::test]
-async fn the_buckets_key_is_the_clients_to_know_and_the_tables_is_not() {
+async fn errors_of_the_buckets_key_reach_the_client_and_those_of_the_tables_key_do_not() {
     let service = Service::start().await;
     let big = crate::large::image_of_bytes(100 * 1024);
     service.upload_layers_of("app", &big).await;
-    let refused = |status, code| Fault::Answer { status, code, message: "arn:aws:kms:x" };
+    let error = |status, code| Fault::Answer { status, code, message: "arn:aws:kms:x" };
     for (status, code) in [
         (400, "KMS.DisabledException"),
         (400, "KMS.NotFoundException"),
@@ -227,12 +227,12 @@ async fn the_buckets_key_is_the_clients_to_know_and_the_tables_is_not() {
         (403, "KMS.AccessDeniedException"),
         (500, "KMS.KMSInternalException"),
     ] {
-        service.faults.always("PutObject", refused(status, code));
+        service.faults.always("PutObject", error(status, code));
         let before = service.stored().await;
-        let answer = service.put(request("app", &big, Some("v1"))).await;
+        let response = service.put(request("app", &big, Some("v1"))).await;
         let kms = &code["KMS.".len()..];
         assert_eq!(
-            answer.json,
+            response.json,
             json!({ "__type": "KmsException", "message": kms_message(kms), "kmsError": kms })
         );
         assert_eq!(service.stored().await, before);
@@ -240,7 +240,7 @@ async fn the_buckets_key_is_the_clients_to_know_and_the_tables_is_not() {
     service.faults.clear();
     service.upload_layers_of("app", &image("a")).await;
     for operation in ["BatchGetItem", "TransactWriteItems"] {
-        service.faults.always(operation, refused(400, "AccessDeniedException"));
+        service.faults.always(operation, error(400, "AccessDeniedException"));
         let before = service.stored().await;
         service.put(request("app", &image("a"), Some("v1"))).await.is_server_exception();
         assert_eq!(service.stored().await, before);

@@ -1,5 +1,5 @@
-//! Events of every payload version and source: which request they are, whose it is, and what is
-//! returned for those that are none.
+//! Events of every payload version and source: which request they carry, who the caller is, and the
+//! response to an event that carries no request.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ const UNKNOWN: &str = "The requested operation is not recognized by the service"
 const NO_REQUEST: &str =
     "The request could not be read: the event that carries it is not an HTTP request";
 
-/// An event with the members at these pointers set; to null where a member is to be absent.
+/// The event with the members at these pointers replaced. Null stands for an absent member.
 fn with(mut event: Value, changes: &[(&str, Value)]) -> Value {
     for (pointer, value) in changes {
         let (parent, member) = pointer.rsplit_once('/').unwrap();
@@ -36,16 +36,16 @@ async fn payload_2_gets_a_response_of_payload_2() {
     let body = request("app", &manifest, Some("v1")).to_string();
     let response = service.invoke(event_2("PutImage", ACCOUNT, &body)).await;
     assert_eq!(response["cookies"], json!([]), "cargo-lambda does not read a response without it");
-    assert_eq!(Answer::read(&response).digest(), sha256(&manifest));
+    assert_eq!(Response::read(&response).digest(), sha256(&manifest));
     assert!(service.tag_item("app", "v1").await.is_some());
 
     let rejected = service.invoke(event_2("PutImage", ACCOUNT, &body)).await;
     assert_eq!(rejected["cookies"], json!([]));
     let message = already_exists(&sha256(&manifest), Some("v1"));
-    Answer::read(&rejected).is_refusal(400, "ImageAlreadyExistsException", &message);
+    Response::read(&rejected).is_error(400, "ImageAlreadyExistsException", &message);
 
     let first = service.invoke(event("PutImage", ACCOUNT, &body)).await;
-    assert_eq!(first.get("cookies"), None, "payload 1.0 has none");
+    assert_eq!(first.get("cookies"), None, "payload 1.0 has no cookies");
 }
 
 #[tokio::test]
@@ -82,11 +82,11 @@ async fn payload_2_is_routed_by_its_route_or_else_by_the_path_below_the_stage() 
         (json!("POST /other"), "/", "$default"),
     ] {
         let (_, event) = route(key, path, stage);
-        service.refuses_event(event, 404, "UnknownOperationException", UNKNOWN).await;
+        service.rejects_event(event, 404, "UnknownOperationException", UNKNOWN).await;
     }
     let (_, get) = route(json!("$default"), "/", "$default");
     let get = with(get, &[("/requestContext/http/method", json!("GET"))]);
-    service.refuses_event(get, 404, "UnknownOperationException", UNKNOWN).await;
+    service.rejects_event(get, 404, "UnknownOperationException", UNKNOWN).await;
 }
 
 #[tokio::test]
@@ -107,7 +107,7 @@ async fn requests_are_routed_by_the_resource_and_not_by_the_path() {
         custom_domain("/", "/{proxy+}", Value::Null),
         custom_domain("/", "/", json!("/push/")),
     ] {
-        service.refuses_event(event, 404, "UnknownOperationException", UNKNOWN).await;
+        service.rejects_event(event, 404, "UnknownOperationException", UNKNOWN).await;
     }
     let response = service.send(custom_domain("/ecr", "/", json!("/"))).await;
     assert_eq!(response.status, 200, "{}", response.text);
@@ -116,7 +116,7 @@ async fn requests_are_routed_by_the_resource_and_not_by_the_path() {
 }
 
 #[tokio::test]
-async fn a_load_balancers_event_has_only_a_path_and_nobody_who_signed_it() {
+async fn a_load_balancers_event_has_only_a_path_and_no_signer() {
     let event = |path: &str| {
         json!({
             "requestContext": { "elb": { "targetGroupArn": "arn:aws:elasticloadbalancing:…" } },
@@ -135,8 +135,8 @@ async fn a_load_balancers_event_has_only_a_path_and_nobody_who_signed_it() {
     let message = "User: anonymous is not authorized to perform: ecr:CreateRepository on resource: \
         arn:aws:ecr:us-west-2::repository/app because no resource-based policy allows the \
         ecr:CreateRepository action";
-    service.refuses_event(event("/"), 400, "AccessDeniedException", message).await;
-    service.refuses_event(event("/x"), 404, "UnknownOperationException", UNKNOWN).await;
+    service.rejects_event(event("/"), 400, "AccessDeniedException", message).await;
+    service.rejects_event(event("/x"), 404, "UnknownOperationException", UNKNOWN).await;
 
     let account = ecr_registry::names::RegistryId::parse(ACCOUNT.to_owned()).unwrap();
     let with_default = Service::with(|config| config.default_registry = Some(account)).await;
@@ -168,21 +168,21 @@ async fn an_action_outside_its_resource_is_denied_before_the_body_is_read() {
                  ecr:{action} on resource: * because no identity-based policy allows the \
                  ecr:{action} action"
             );
-            service.refuses_event(event, 400, "AccessDeniedException", &message).await;
+            service.rejects_event(event, 400, "AccessDeniedException", &message).await;
         }
     }
     let [first, second] = at("PutImage", &put, "/push");
     assert_eq!(service.send(first).await.digest(), sha256(&manifest));
     let again = service.send(second).await;
     assert_eq!(again.json["__type"], "ImageAlreadyExistsException", "it was served");
-    // The SDKs for JavaScript and Rust add a slash to the path of an endpoint.
+    // The SDKs for JavaScript and Rust append a slash to the path of an endpoint.
     let [_, second] = at("PutImage", &put, "/push/");
     let again = service.send(second).await;
     assert_eq!(again.json["__type"], "ImageAlreadyExistsException", "it was served");
 }
 
 #[tokio::test]
-async fn the_caller_is_the_one_who_signed() {
+async fn the_caller_is_the_signer() {
     let service = Service::with(|_| {}).await;
     let other = "111122223333";
     // The API's owner is not the caller.
@@ -194,7 +194,7 @@ async fn the_caller_is_the_one_who_signed() {
     let second = event_2("CreateRepository", other, &create("second"));
     assert_eq!(service.send(second).await.json["repository"]["registryId"], other);
 
-    // Members of the other payload version say nothing.
+    // Members of the other payload version are ignored.
     let identity = json!({ "accountId": ACCOUNT, "userArn": "arn:aws:iam::012345678910:root" });
     let mixed = with(
         event_2("CreateRepository", other, &create("third")),
@@ -207,7 +207,7 @@ async fn the_caller_is_the_one_who_signed() {
 }
 
 #[tokio::test]
-async fn a_malformed_account_is_nobodys_and_never_the_default_one() {
+async fn a_malformed_account_is_anonymous_and_never_the_default_one() {
     let default = ecr_registry::names::RegistryId::parse(ACCOUNT.to_owned()).unwrap();
     let service = Service::with(|config| config.default_registry = Some(default)).await;
     for event in [event as fn(&str, &str, &str) -> Value, event_2]
@@ -220,7 +220,7 @@ async fn a_malformed_account_is_nobodys_and_never_the_default_one() {
 }
 
 #[tokio::test]
-async fn an_event_that_is_no_request_gets_an_error_and_the_log_says_what_is_missing() {
+async fn an_event_without_a_request_gets_an_error_and_the_log_names_what_is_missing() {
     let service = Service::start().await;
     let first = event("PutImage", ACCOUNT, "secret");
     let second = event_2("PutImage", ACCOUNT, "secret");
@@ -247,8 +247,8 @@ async fn an_event_that_is_no_request_gets_an_error_and_the_log_says_what_is_miss
     ] {
         listen();
         let response = service.read_as_the_runtime_does(&event.to_string()).await;
-        let response = Answer::read(&response);
-        response.is_refusal(400, "SerializationException", NO_REQUEST);
+        let response = Response::read(&response);
+        response.is_error(400, "SerializationException", NO_REQUEST);
         let (text, _) = logged();
         assert!(text.contains(&response.headers["x-amzn-requestid"]), "{text}");
         assert!(text.contains(&format!("{missing} is missing")), "{missing}: {text}");
@@ -257,7 +257,7 @@ async fn an_event_that_is_no_request_gets_an_error_and_the_log_says_what_is_miss
 }
 
 #[tokio::test]
-async fn what_is_not_read_may_hold_anything() {
+async fn members_that_are_not_read_may_have_any_value() {
     let service = Service::with(|_| {}).await;
     let mut events = [event, event_2].map(|of| of("CreateRepository", ACCOUNT, &create("app")));
     for event in &mut events {

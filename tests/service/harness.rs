@@ -1,8 +1,8 @@
-//! A service of one's own per test, and what is stored afterwards.
+//! One service per test, with a stack of its own, and what it has stored.
 
-mod answers;
 mod clock;
 mod requests;
+mod responses;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,14 +19,14 @@ use serde_json::{Value, json};
 
 use crate::second_engine::{self, SecondEngine};
 
-pub(crate) use answers::*;
 pub(crate) use clock::*;
 pub(crate) use requests::*;
+pub(crate) use responses::*;
 pub(crate) use testing::*;
 
-/// An invocation's time, which ends before the longest time that any call may take.
+/// How long an invocation may last. This is less than the longest time that a call may take.
 pub(crate) const CUT_OFF: Duration = Duration::from_secs(20);
-/// What a call leaves of it, less a millisecond to which timers are rounded up.
+/// The two seconds that a call leaves unused, less the millisecond to which timers round up.
 pub(crate) const MARGIN: Duration = Duration::from_millis(1_999);
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
@@ -35,7 +35,7 @@ pub(crate) type Item = HashMap<String, AttributeValue>;
 #[derive(Clone)]
 pub(crate) struct Service {
     pub(crate) app: Arc<App>,
-    /// Under the function's own calls; the tests' go past it.
+    /// Faults of the function's requests. The tests' own requests bypass them.
     pub(crate) faults: Faults,
     pub(crate) dynamodb: aws_sdk_dynamodb::Client,
     pub(crate) s3: aws_sdk_s3::Client,
@@ -45,7 +45,7 @@ pub(crate) struct Service {
     _second_engine: Option<Arc<SecondEngine>>,
 }
 
-/// All that the service keeps.
+/// Everything that the service has stored.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Stored {
     /// Sorted by key.
@@ -74,7 +74,7 @@ impl Service {
         service
     }
 
-    /// With nothing in it.
+    /// An empty service.
     pub(crate) async fn with(configure: impl FnOnce(&mut Config)) -> Self {
         let second_engine = SecondEngine::if_named();
         let dynamodb = second_engine.as_ref().map(SecondEngine::url);
@@ -100,32 +100,32 @@ impl Service {
         }
     }
 
-    /// The same stored things, seen by a process that remembers nothing.
+    /// A new process with empty caches, on the same stored state.
     pub(crate) fn restarted(&self) -> Self {
         let app = App::new(self.config.clone(), &self.faults.sdk_config(&self.stack));
         Self { app: Arc::new(app), ..self.clone() }
     }
 
-    pub(crate) async fn send(&self, event: Value) -> Answer {
+    pub(crate) async fn send(&self, event: Value) -> Response {
         self.send_until(event, 0).await
     }
 
     /// `deadline` in milliseconds since 1970.
-    pub(crate) async fn send_until(&self, event: Value, deadline: u64) -> Answer {
+    pub(crate) async fn send_until(&self, event: Value, deadline: u64) -> Response {
         let mut context = Context::default();
         context.deadline = deadline;
-        Answer::read(&local::invoke(&self.app, LambdaEvent::new(event, context)).await)
+        Response::read(&local::invoke(&self.app, LambdaEvent::new(event, context)).await)
     }
 
-    /// The response to a call of an invocation that `ends` so soon, by a clock that stands still until
-    /// `ready` completes and then jumps from timer to timer. Also returns the time that the call took
-    /// by that clock.
+    /// The response to an invocation that `ends` after so long. The clock stands still until
+    /// `ready` completes and then jumps from timer to timer. Also returns how long the call took by
+    /// that clock.
     pub(crate) async fn send_until_cut_off(
         &self,
         event: Value,
         ends: Duration,
         ready: impl Future<Output = ()>,
-    ) -> (Answer, Duration) {
+    ) -> (Response, Duration) {
         let clock = StoppedClock::stop();
         let ready = async {
             ready.await;
@@ -133,18 +133,18 @@ impl Service {
         };
         let began = tokio::time::Instant::now();
         let deadline = u64::try_from((since_1970() + ends).as_millis()).unwrap();
-        let (answer, ()) = tokio::join!(self.send_until(event, deadline), ready);
+        let (response, ()) = tokio::join!(self.send_until(event, deadline), ready);
         let took = began.elapsed();
         tokio::time::resume();
-        (answer, took)
+        (response, took)
     }
 
-    /// The whole response, as Lambda gets it.
+    /// The whole response, as Lambda receives it.
     pub(crate) async fn invoke(&self, event: Value) -> Value {
         local::invoke(&self.app, LambdaEvent::new(event, Context::default())).await
     }
 
-    /// The response to an event that is read off its text, as the runtime does it.
+    /// The response to an event that is parsed from its text, as the runtime parses it.
     pub(crate) async fn read_as_the_runtime_does(&self, event: &str) -> Value {
         let event = Event::deserialize(&mut serde_json::Deserializer::from_str(event)).unwrap();
         let event = LambdaEvent::new(event, Context::default());
@@ -152,31 +152,32 @@ impl Service {
         serde_json::to_value(response).unwrap()
     }
 
-    pub(crate) async fn call(&self, action: &str, body: &Value) -> Answer {
+    pub(crate) async fn call(&self, action: &str, body: &Value) -> Response {
         self.send(event(action, ACCOUNT, &body.to_string())).await
     }
 
-    pub(crate) async fn put(&self, body: Value) -> Answer {
+    pub(crate) async fn put(&self, body: Value) -> Response {
         self.call("PutImage", &body).await
     }
 
-    /// A push that has to be refused: the answer is just this, and nothing has changed.
-    pub(crate) async fn refuses(&self, body: Value, code: &str, message: &str) {
-        self.refuses_event(event("PutImage", ACCOUNT, &body.to_string()), 400, code, message).await;
+    /// Sends a push that must be rejected with exactly this error, and asserts that nothing
+    /// changed.
+    pub(crate) async fn rejects(&self, body: Value, code: &str, message: &str) {
+        self.rejects_event(event("PutImage", ACCOUNT, &body.to_string()), 400, code, message).await;
     }
 
-    pub(crate) async fn refuses_event(&self, event: Value, status: i64, code: &str, message: &str) {
+    pub(crate) async fn rejects_event(&self, event: Value, status: i64, code: &str, message: &str) {
         let before = self.stored().await;
-        let answer = self.send(event).await;
-        answer.is_refusal(status, code, message);
+        let response = self.send(event).await;
+        response.is_error(status, code, message);
         assert_eq!(self.stored().await, before, "something was written after {code}");
     }
 
     pub(crate) async fn create_repository(&self, name: &str, mut settings: Value) -> Value {
         settings["repositoryName"] = json!(name);
-        let answer = self.call("CreateRepository", &settings).await;
-        assert_eq!(answer.status, 200, "{}", answer.text);
-        answer.json["repository"].clone()
+        let response = self.call("CreateRepository", &settings).await;
+        assert_eq!(response.status, 200, "{}", response.text);
+        response.json["repository"].clone()
     }
 
     /// Uploads a layer to a repository of [`ACCOUNT`].
@@ -187,7 +188,7 @@ impl Service {
         self.s3.put_object().bucket(bucket).key(key).body(body).send().await.unwrap();
     }
 
-    /// Uploads all that an image's manifest needs.
+    /// Uploads all layers that an image's manifest needs.
     pub(crate) async fn upload_layers_of(&self, repository: &str, manifest: &str) {
         for digest in digests_in(manifest) {
             self.upload_layer(repository, &digest).await;
@@ -195,11 +196,16 @@ impl Service {
     }
 
     /// Uploads an image's layers and puts it.
-    pub(crate) async fn push(&self, repository: &str, manifest: &str, tag: Option<&str>) -> Answer {
+    pub(crate) async fn push(
+        &self,
+        repository: &str,
+        manifest: &str,
+        tag: Option<&str>,
+    ) -> Response {
         self.upload_layers_of(repository, manifest).await;
-        let answer = self.put(request(repository, manifest, tag)).await;
-        assert_eq!(answer.status, 200, "{}", answer.text);
-        answer
+        let response = self.put(request(repository, manifest, tag)).await;
+        assert_eq!(response.status, 200, "{}", response.text);
+        response
     }
 
     pub(crate) async fn stored(&self) -> Stored {
@@ -224,7 +230,7 @@ impl Service {
         items
     }
 
-    /// Puts the table back to what it was. What was put into buckets stays.
+    /// Restores the table. Objects in buckets stay.
     pub(crate) async fn restore(&self, before: &[Item]) {
         let now = self.items().await;
         let key = |item: &Item| -> Item {
@@ -282,7 +288,7 @@ impl Service {
         get.set_key(Some(key)).consistent_read(true).send().await.unwrap().item
     }
 
-    /// Puts an image's item alone, which is what an index needs.
+    /// Stores only an image's item, which is all that an index needs.
     pub(crate) async fn put_image_item(&self, repository: &str, digest: &str) {
         let repo_id = s(&self.repository_item(repository).await, "repoId");
         let zero = || AttributeValue::N("0".into());
@@ -293,14 +299,14 @@ impl Service {
         put.set_item(Some(item)).send().await.unwrap();
     }
 
-    /// Waits until so many attempts of an operation have left.
+    /// Waits until `count` attempts of an operation were sent.
     pub(crate) async fn sent(&self, operation: &str, count: usize) {
         while self.faults.count(operation) < count {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 
-    /// Changes a repository's item, with a new `rev` as every writer of settings must.
+    /// Changes a repository's item and its `rev`, as every writer of settings must.
     pub(crate) async fn change_repository(
         &self,
         name: &str,
@@ -321,13 +327,12 @@ impl Service {
             .unwrap();
     }
 
-    /// Sees that the counts of a repository are those of its items.
+    /// Asserts that the counts of a repository match its items.
     pub(crate) async fn counts_are_exact(&self, repository: &str) {
         counts_are_exact(&self.items().await, repository);
     }
 }
 
-/// What a push leaves behind, but for ids, times and bodies, which differ from push to push.
 fn key(pk: String, sk: String) -> Item {
     [("PK", pk), ("SK", sk)].map(|(name, value)| (name.to_owned(), AttributeValue::S(value))).into()
 }
@@ -337,13 +342,14 @@ pub(crate) fn repository_key(name: &str) -> Item {
     key(format!("REPO#{ACCOUNT}#{name}"), "#META".into())
 }
 
+/// What a push stores, without ids, times and bodies, which differ from push to push.
 pub(crate) fn lasting(items: Vec<Item>) -> Vec<Item> {
     let random = ["putId", "at", "pushedAt", "body", "bodyKey"];
     let lasting = |item: Item| item.into_iter().filter(|(name, _)| !random.contains(&&**name));
     items.into_iter().map(|item| lasting(item).collect()).collect()
 }
 
-/// Sees that the counts of a repository are those of its items.
+/// Asserts that the counts of a repository match its items.
 pub(crate) fn counts_are_exact(items: &[Item], repository: &str) {
     let pk = format!("REPO#{ACCOUNT}#{repository}");
     let meta = items.iter().find(|item| s(item, "PK") == pk).expect("the repository");

@@ -10,7 +10,7 @@ use crate::harness::*;
 
 const CODE: &str = "ReferencedImagesNotFoundException";
 
-/// Stores `count` small images without a tag; their manifests.
+/// Stores `count` small images without a tag. Returns their manifests.
 pub(crate) async fn images(service: &Service, count: usize) -> Vec<String> {
     service.upload_layer("app", &sha256("layer")).await;
     let mut manifests = Vec::new();
@@ -34,17 +34,17 @@ async fn references(service: &Service, manifest: &str) -> usize {
 }
 
 #[tokio::test]
-async fn what_a_batch_leaves_out_is_asked_for_again() {
+async fn keys_that_a_batch_leaves_out_are_read_again() {
     let service = Service::start().await;
     let children: Vec<String> = (0..45).map(|n| format!("child {n}")).collect();
     for child in &children {
         service.put_image_item("app", &sha256(child)).await;
     }
     service.faults.script("BatchGetItem", [5, 3].map(|keys| Some(Fault::LeaveOut(keys))));
-    let answer = service.put(request("app", &of(&children), Some("v1"))).await;
-    assert_eq!(answer.status, 200, "{}", answer.text);
+    let response = service.put(request("app", &of(&children), Some("v1"))).await;
+    assert_eq!(response.status, 200, "{}", response.text);
     let calls = service.faults.calls();
-    let asked: Vec<Vec<Value>> = calls
+    let requests: Vec<Vec<Value>> = calls
         .iter()
         .filter(|call| call.operation == "BatchGetItem")
         .map(|call| {
@@ -52,7 +52,7 @@ async fn what_a_batch_leaves_out_is_asked_for_again() {
             body["RequestItems"]["ecr"]["Keys"].as_array().unwrap().clone()
         })
         .collect();
-    let [all, five, three] = &asked[..] else { panic!("{} batches", asked.len()) };
+    let [all, five, three] = &requests[..] else { panic!("{} batches", requests.len()) };
     assert!(all.ends_with(five) && five.len() == 5);
     assert!(five.ends_with(three) && three.len() == 3);
     assert_eq!(service.faults.count("TransactGetItems"), 0, "nothing seemed to be missing");
@@ -65,18 +65,18 @@ async fn every_child_must_be_an_image_of_the_repository() {
     let (x, y) = (image("x"), image("y"));
     let index = index(&[&y, &children[0], &x, &y, &children[1]]);
     let message = images_not_found(&[&sha256(&y), &sha256(&x)]);
-    service.refuses(request("app", &index, Some("v1")), CODE, &message).await;
+    service.rejects(request("app", &index, Some("v1")), CODE, &message).await;
 
     // A child in another repository does not count, nor does an uploaded blob.
     service.create_repository("other", json!({})).await;
     service.push("other", &x, None).await;
     service.upload_layer("app", &sha256(&x)).await;
-    service.refuses(request("app", &index, Some("v1")), CODE, &message).await;
+    service.rejects(request("app", &index, Some("v1")), CODE, &message).await;
 
     service.push("app", &x, None).await;
     service.push("app", &y, Some("y")).await;
-    let answer = service.put(request("app", &index, Some("v1"))).await;
-    assert_eq!(answer.json["image"]["imageManifestMediaType"], OCI_INDEX);
+    let response = service.put(request("app", &index, Some("v1"))).await;
+    assert_eq!(response.json["image"]["imageManifestMediaType"], OCI_INDEX);
     for child in [&y, &children[0], &x, &children[1]] {
         assert_eq!(references(&service, child).await, 1, "named twice or not, one reference");
     }
@@ -92,19 +92,19 @@ async fn an_index_may_be_empty_or_hold_indexes() {
     assert_eq!(service.put(request("app", &outer, None)).await.status, 200);
     assert_eq!(references(&service, &empty).await, 1);
     assert_eq!(service.faults.count("HeadObject"), 0, "an index has no layers");
-    // A manifest list is the same.
+    // A manifest list behaves the same.
     let list = index(&[&outer])
         .replace(OCI_INDEX, "application/vnd.docker.distribution.manifest.list.v2+json");
     assert_eq!(service.put(request("app", &list, Some("list"))).await.status, 200);
 }
 
 #[tokio::test]
-async fn a_sha512_child_is_never_there() {
+async fn a_sha512_child_is_always_missing() {
     let service = Service::start().await;
     let digest = format!("sha512:{}", "0".repeat(128));
     let index = index(&["x"]).replace(&sha256("x"), &digest);
     let message = images_not_found(&[&digest]);
-    service.refuses(request("app", &index, Some("v1")), CODE, &message).await;
+    service.rejects(request("app", &index, Some("v1")), CODE, &message).await;
 }
 
 #[tokio::test]
@@ -113,8 +113,8 @@ async fn a_tag_moves_from_a_child_to_its_own_index() {
     let child = image("child");
     service.push("app", &child, Some("v1")).await;
     let index = index(&[&child]);
-    let answer = service.put(request("app", &index, Some("v1"))).await;
-    assert_eq!(answer.status, 200, "{}", answer.text);
+    let response = service.put(request("app", &index, Some("v1"))).await;
+    assert_eq!(response.status, 200, "{}", response.text);
     let child = service.image_item("app", &sha256(&child)).await.unwrap();
     assert_eq!((n(&child, "tagCount"), n(&child, "refCount")), (0, 1));
     service.counts_are_exact("app").await;
@@ -142,24 +142,24 @@ async fn ninety_children_are_counted_and_more_are_guarded() {
     assert_eq!(references(&service, &children[90]).await, 0);
     assert!(!service.repository_item("app").await.contains_key("bigIndexes"));
 
-    let answer = service.put(request("app", &of(&children), Some("120"))).await;
-    assert_eq!(answer.status, 200, "{}", answer.text);
+    let response = service.put(request("app", &of(&children), Some("120"))).await;
+    assert_eq!(response.status, 200, "{}", response.text);
     assert_eq!(references(&service, &children[90]).await, 0);
     let meta = service.repository_item("app").await;
     assert_eq!(meta["bigIndexes"].as_ss().unwrap(), &[sha256(&of(&children))]);
     assert_eq!(n(&meta, "imageCount"), 122);
     service.counts_are_exact("app").await;
 
-    // Stored now: a tag more, and no second entry.
+    // The index is stored now. It gets another tag, and no second entry.
     assert_eq!(service.put(request("app", &of(&children), Some("again"))).await.status, 200);
     let body = request("app", &of(&children), Some("again"));
     let message = already_exists(&sha256(&of(&children)), Some("again"));
-    service.refuses(body, "ImageAlreadyExistsException", &message).await;
+    service.rejects(body, "ImageAlreadyExistsException", &message).await;
     assert_eq!(service.repository_item("app").await["bigIndexes"].as_ss().unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn all_that_a_big_index_misses_are_named() {
+async fn all_missing_children_of_a_big_index_are_named() {
     let service = Service::start().await;
     let there = images(&service, 1).await;
     let absent: Vec<String> = (0..250).map(|n| format!("absent {n}")).collect();
@@ -167,7 +167,7 @@ async fn all_that_a_big_index_misses_are_named() {
     children.insert(120, there[0].clone());
     let digests: Vec<String> = absent.iter().map(|text| sha256(text)).collect();
     let message = images_not_found(&digests.iter().map(String::as_str).collect::<Vec<_>>());
-    service.refuses(request("app", &of(&children), Some("v1")), CODE, &message).await;
+    service.rejects(request("app", &of(&children), Some("v1")), CODE, &message).await;
 }
 
 #[tokio::test]
@@ -184,14 +184,14 @@ async fn a_repository_holds_a_hundred_big_indexes() {
         "The repository with name 'app' in registry with id '{ACCOUNT}' already has the maximum \
          allowed number of images with more than 90 children which is '100'"
     );
-    service.refuses(request("app", &another, Some("v2")), "LimitExceededException", &message).await;
-    // A small index is none of them.
+    service.rejects(request("app", &another, Some("v2")), "LimitExceededException", &message).await;
+    // A small index does not count as one of them.
     let small = of(&children[..90]);
     assert_eq!(service.put(request("app", &small, Some("v3"))).await.status, 200);
 }
 
 #[tokio::test]
-async fn children_are_read_together_with_what_else_decides() {
+async fn children_are_read_together_with_the_other_items() {
     let service = Service::start().await;
     let children = images(&service, 3).await;
     service.faults.reset_calls();

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::harness::*;
 
-/// The API's bound.
+/// The API's limit.
 const MAX: usize = 4_194_304;
 
 /// An image's manifest of exactly this many bytes: one layer, and annotations.
@@ -30,7 +30,7 @@ pub(crate) fn image_of_bytes(bytes: usize) -> String {
     manifest
 }
 
-/// Its bytes, which were put with their SHA-256 as checksum.
+/// A body's bytes. They were stored with their SHA-256 as checksum.
 pub(crate) async fn body(service: &Service, key: &str) -> Vec<u8> {
     let bucket = &service.stack.options().manifest_bucket;
     let get = service.s3.get_object().bucket(bucket).key(key);
@@ -46,17 +46,17 @@ async fn both_sides_of_64_kib_are_stored_whole() {
     let service = Service::start().await;
     for (bytes, spilled) in [(64 * 1024, false), (64 * 1024 + 1, true)] {
         let manifest = image_of_bytes(bytes);
-        let answer = service.push("app", &manifest, Some("v1")).await;
-        let image = service.image_item("app", &answer.digest()).await.unwrap();
+        let response = service.push("app", &manifest, Some("v1")).await;
+        let image = service.image_item("app", &response.digest()).await.unwrap();
         assert_eq!(n(&image, "manifestBytes"), bytes);
-        let inline = service.manifest_item("app", &answer.digest()).await;
+        let inline = service.manifest_item("app", &response.digest()).await;
         assert_eq!(inline.is_none(), spilled);
         let stored = match inline {
             Some(item) => item["body"].as_b().unwrap().as_ref().to_vec(),
             None => body(&service, &s(&image, "bodyKey")).await,
         };
         assert_eq!(stored, manifest.as_bytes());
-        let hex = answer.digest().replace("sha256:", "");
+        let hex = response.digest().replace("sha256:", "");
         if spilled {
             let repo_id = s(&service.repository_item("app").await, "repoId");
             let key = format!("manifests/{repo_id}/{hex}/{}", s(&image, "putId"));
@@ -70,15 +70,15 @@ async fn both_sides_of_64_kib_are_stored_whole() {
 async fn a_manifest_of_4_mib_comes_back_byte_for_byte() {
     let service = Service::start().await;
     let manifest = image_of_bytes(MAX);
-    let answer = service.push("app", &manifest, Some("v1")).await;
-    assert_eq!(answer.digest(), sha256(&manifest));
-    assert_eq!(answer.json["image"]["imageManifest"], manifest.as_str());
-    let image = service.image_item("app", &answer.digest()).await.unwrap();
+    let response = service.push("app", &manifest, Some("v1")).await;
+    assert_eq!(response.digest(), sha256(&manifest));
+    assert_eq!(response.json["image"]["imageManifest"], manifest.as_str());
+    let image = service.image_item("app", &response.digest()).await.unwrap();
     assert_eq!(body(&service, &s(&image, "bodyKey")).await, manifest.as_bytes());
-    // Pushed again it is not stored again.
-    let message = already_exists(&answer.digest(), Some("v1"));
+    // Pushed again, it is not stored again.
+    let message = already_exists(&response.digest(), Some("v1"));
     let body = request("app", &manifest, Some("v1"));
-    service.refuses(body, "ImageAlreadyExistsException", &message).await;
+    service.rejects(body, "ImageAlreadyExistsException", &message).await;
     assert_eq!(service.put(request("app", &manifest, Some("v2"))).await.status, 200);
     assert_eq!(service.stored().await.bodies.len(), 1);
 }
@@ -88,18 +88,18 @@ async fn a_body_that_is_not_stored_is_not_committed() {
     let service = Service::start().await;
     let manifest = image_of_bytes(70 * 1024);
     service.upload_layers_of("app", &manifest).await;
-    let answer = |status, code| Fault::Answer { status, code, message: "arn:aws:s3:::manifests" };
+    let error = |status, code| Fault::Answer { status, code, message: "arn:aws:s3:::manifests" };
     let before = service.items().await;
-    for (fault, asked) in [
-        (answer(301, "PermanentRedirect"), 1),
-        (answer(400, "InvalidRequest"), 1),
-        (answer(400, "BadDigest"), 1),
-        (answer(403, "AccessDenied"), 1),
-        (answer(404, "NoSuchBucket"), 1),
-        (answer(400, "RequestTimeout"), 3),
-        (answer(429, "TooManyRequests"), 3),
-        (answer(500, "InternalError"), 3),
-        (answer(503, "SlowDown"), 3),
+    for (fault, requests) in [
+        (error(301, "PermanentRedirect"), 1),
+        (error(400, "InvalidRequest"), 1),
+        (error(400, "BadDigest"), 1),
+        (error(403, "AccessDenied"), 1),
+        (error(404, "NoSuchBucket"), 1),
+        (error(400, "RequestTimeout"), 3),
+        (error(429, "TooManyRequests"), 3),
+        (error(500, "InternalError"), 3),
+        (error(503, "SlowDown"), 3),
         (Fault::Garbage(502), 3),
         (Fault::DropBefore, 3),
         (Fault::DropAfter, 3),
@@ -109,16 +109,16 @@ async fn a_body_that_is_not_stored_is_not_committed() {
         service.faults.reset_calls();
         service.faults.always("PutObject", fault.clone());
         service.put(request("app", &manifest, Some("v1"))).await.is_server_exception();
-        assert_eq!(service.faults.count("PutObject"), asked, "{fault:?}");
+        assert_eq!(service.faults.count("PutObject"), requests, "{fault:?}");
         assert_eq!(service.faults.count("TransactWriteItems"), 0, "{fault:?}");
         assert_eq!(service.items().await, before, "{fault:?}");
     }
 }
 
 #[tokio::test]
-async fn an_answer_that_would_not_fit_is_refused_before_anything_is_written() {
+async fn a_push_whose_response_would_not_fit_is_rejected_before_anything_is_written() {
     let service = Service::start().await;
-    // Quotes and backslashes grow twice on their way out.
+    // Quotes and backslashes are escaped twice: in the body, and in the response to Lambda.
     let with = |filler: usize| {
         let mut manifest = image("large");
         manifest.pop();
@@ -128,19 +128,19 @@ async fn an_answer_that_would_not_fit_is_refused_before_anything_is_written() {
     let message = invalid("imageManifest", "must fit in a response of 6291556 bytes");
     let code = "InvalidParameterException";
     service.upload_layers_of("app", &with(1)).await;
-    service.refuses(request("app", &with(1_000_000), Some("v1")), code, &message).await;
-    // The digest is looked at later, the repository earlier.
+    service.rejects(request("app", &with(1_000_000), Some("v1")), code, &message).await;
+    // The digest is checked later, the repository earlier.
     let mut body = request("app", &with(1_000_000), Some("v1"));
     body["imageDigest"] = json!(sha256("other"));
-    service.refuses(body, code, &message).await;
+    service.rejects(body, code, &message).await;
     let body = request("nowhere", &with(1_000_000), Some("v1"));
-    service.refuses(body, "RepositoryNotFoundException", &not_found("nowhere")).await;
+    service.rejects(body, "RepositoryNotFoundException", &not_found("nowhere")).await;
 
-    // The largest that fits; `Answer` has checked its size.
+    // The largest response that fits. `Response` has checked its size.
     let (mut fits, mut too_large) = (500_000, 1_000_000);
     let limit = 6_291_556;
     let size = |filler: usize| {
-        let answer = json!({ "image": {
+        let response = json!({ "image": {
             "registryId": ACCOUNT, "repositoryName": "app",
             "imageId": { "imageDigest": sha256(""), "imageTag": "v1" },
             "imageManifest": with(filler), "imageManifestMediaType": OCI_IMAGE,
@@ -150,7 +150,7 @@ async fn an_answer_that_would_not_fit_is_refused_before_anything_is_written() {
             json!({ "content-type": "application/x-amz-json-1.1", "x-amzn-requestid": id });
         let envelope = json!({
             "statusCode": 200, "headers": headers, "multiValueHeaders": {},
-            "body": answer.to_string(), "isBase64Encoded": false,
+            "body": response.to_string(), "isBase64Encoded": false,
         });
         envelope.to_string().len()
     };
@@ -158,6 +158,6 @@ async fn an_answer_that_would_not_fit_is_refused_before_anything_is_written() {
         let middle = usize::midpoint(fits, too_large);
         if size(middle) <= limit { fits = middle } else { too_large = middle }
     }
-    service.refuses(request("app", &with(too_large), Some("v1")), code, &message).await;
+    service.rejects(request("app", &with(too_large), Some("v1")), code, &message).await;
     assert_eq!(service.put(request("app", &with(fits), Some("v1"))).await.status, 200);
 }

@@ -14,7 +14,7 @@ use crate::encryption::encrypted;
 use crate::harness::*;
 
 thread_local! {
-    /// What this thread has logged: a test has a thread of its own.
+    /// What this thread has logged. Each test has its own thread.
     static LOGGED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -31,17 +31,17 @@ impl Write for ToThread {
     }
 }
 
-/// What this test's thread logs from here on, as Lambda's JSON format has it.
+/// Collects what this test's thread logs from here on, in Lambda's JSON format.
 ///
-/// One subscriber for the whole process: those of single threads come and go while other threads
-/// decide whether anybody listens.
+/// There is one subscriber for the whole process. Subscribers of single threads would come and go
+/// while other threads check whether anything listens.
 pub(crate) fn listen() {
     static LISTENING: Once = Once::new();
     LISTENING.call_once(|| subscriber::fmt().json().with_writer(|| ToThread).init());
     LOGGED.take();
 }
 
-/// What was logged since, whole and the calls' events alone.
+/// The text logged since `listen`, and the events of calls in it.
 pub(crate) fn logged() -> (String, Vec<Value>) {
     let text = String::from_utf8(LOGGED.take()).unwrap();
     let events = text.lines().map(|line| serde_json::from_str(line).unwrap());
@@ -50,7 +50,7 @@ pub(crate) fn logged() -> (String, Vec<Value>) {
 }
 
 #[tokio::test]
-async fn a_push_is_told_field_by_field() {
+async fn a_push_is_logged_field_by_field() {
     let service = Service::start().await;
     let manifest = image("a");
     service.upload_layers_of("app", &manifest).await;
@@ -90,7 +90,7 @@ async fn a_push_is_told_field_by_field() {
 }
 
 #[tokio::test]
-async fn a_tag_that_another_account_moves_is_told_so() {
+async fn the_log_names_the_account_that_moved_a_tag() {
     let other = "444455556666";
     let service = Service::start().await;
     let allow = json!({ "Statement": {
@@ -105,8 +105,8 @@ async fn a_tag_that_another_account_moves_is_told_so() {
     listen();
     let mut body = request("app", &image("a"), Some("v2"));
     body["registryId"] = json!(ACCOUNT);
-    let answer = service.send(event("PutImage", other, &body.to_string())).await;
-    assert_eq!(answer.status, 200, "{}", answer.text);
+    let response = service.send(event("PutImage", other, &body.to_string())).await;
+    assert_eq!(response.status, 200, "{}", response.text);
     let (_, events) = logged();
     for (field, value) in [
         ("caller", json!(other)),
@@ -123,7 +123,7 @@ async fn a_tag_that_another_account_moves_is_told_so() {
 }
 
 #[tokio::test]
-async fn creations_and_keys_are_told_as_such() {
+async fn creations_and_keys_are_logged() {
     listen();
     let (service, key) = encrypted("KMS").await;
     let (_, events) = logged();
@@ -146,7 +146,7 @@ async fn creations_and_keys_are_told_as_such() {
 }
 
 #[tokio::test]
-async fn time_is_told_where_it_went() {
+async fn the_log_says_where_the_time_went() {
     let (service, _) = encrypted("KMS").await;
     for (n, (operation, expected)) in [
         ("BatchGetItem", "read_ms"),
@@ -169,9 +169,9 @@ async fn time_is_told_where_it_went() {
             service.faults.release();
         };
         let put = service.put(request("app", &manifest, Some("v1")));
-        let (answer, ()) = tokio::join!(put, a_second);
+        let (response, ()) = tokio::join!(put, a_second);
         clock.resume();
-        assert_eq!(answer.status, 200, "{}", answer.text);
+        assert_eq!(response.status, 200, "{}", response.text);
         let (_, events) = logged();
         let ms = |field: &str| events[0]["fields"][field].as_u64().unwrap();
         for wait in ["read_ms", "layers_ms", "key_ms", "commit_ms"] {
@@ -182,7 +182,7 @@ async fn time_is_told_where_it_went() {
 }
 
 #[tokio::test]
-async fn our_failures_are_told_whole_and_the_clients_are_not_errors() {
+async fn failures_of_the_service_are_logged_whole_and_those_of_clients_are_not_errors() {
     let service = Service::start().await;
     service.upload_layers_of("app", &image("a")).await;
     listen();
@@ -220,7 +220,7 @@ async fn our_failures_are_told_whole_and_the_clients_are_not_errors() {
 }
 
 #[tokio::test]
-async fn nothing_that_is_secret_or_unbounded_is_logged() {
+async fn nothing_secret_or_unbounded_is_logged() {
     let service = Service::start().await;
     service.upload_layers_of("app", &image("a")).await;
     listen();

@@ -1,7 +1,7 @@
-//! The service as its users meet it: events through `handle`, against the embedded stack.
+//! The service as its users see it: events through `handle`, against the embedded stack.
 //!
-//! One file per family of behaviour. A refusal is not only an answer: [`harness::Service::refuses`]
-//! also sees that the table and both buckets are as they were.
+//! One file per action or family of behaviour. [`harness::Service::rejects`] asserts more than the
+//! error: the table and both buckets must be unchanged.
 
 #![expect(
     clippy::expect_used,
@@ -14,7 +14,6 @@
 mod harness;
 mod second_engine;
 
-mod access;
 mod contention;
 mod cost;
 mod crash;
@@ -30,6 +29,7 @@ mod manifest;
 mod outcomes;
 mod parameters;
 mod partition;
+mod policy;
 mod push_events;
 mod races;
 mod real_manifests;

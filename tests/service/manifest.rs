@@ -1,4 +1,4 @@
-//! Which manifests are stored and which are not.
+//! Which manifests are stored and which are rejected.
 
 use serde_json::{Value, json};
 
@@ -8,10 +8,10 @@ const CODE: &str = "InvalidParameterException";
 
 async fn is_invalid(service: &Service, manifest: &str) {
     let message = invalid("ImageManifest", "Invalid JSON syntax");
-    service.refuses(request("app", manifest, Some("v1")), CODE, &message).await;
+    service.rejects(request("app", manifest, Some("v1")), CODE, &message).await;
 }
 
-/// An image's manifest with what stands at a path changed.
+/// An image's manifest with the value at a path replaced.
 fn changed(path: &str, value: Value) -> String {
     changed_in(&image("a"), path, value)
 }
@@ -35,7 +35,7 @@ fn without(manifest: &str, path: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_is_no_manifest_is_refused() {
+async fn invalid_manifests_are_rejected() {
     let service = Service::start().await;
     let good = image("a");
     for text in [
@@ -55,7 +55,7 @@ async fn what_is_no_manifest_is_refused() {
 }
 
 #[tokio::test]
-async fn bytes_are_stored_as_they_came() {
+async fn bytes_are_stored_unchanged() {
     let service = Service::start().await;
     let compact = image("a");
     let pretty = serde_json::to_string_pretty(&serde_json::from_str::<Value>(&compact).unwrap());
@@ -85,7 +85,7 @@ async fn bytes_are_stored_as_they_came() {
 }
 
 #[tokio::test]
-async fn members_that_matter_must_be_there_and_of_their_shape() {
+async fn required_members_must_be_present_and_of_their_type() {
     let service = Service::start().await;
     for path in [
         "/schemaVersion",
@@ -104,7 +104,7 @@ async fn members_that_matter_must_be_there_and_of_their_shape() {
             is_invalid(&service, &changed(path, Value::Null)).await;
         }
         for value in [json!([1]), json!({ "a": 1 }), json!(true), json!(-1), json!("text")] {
-            // A descriptor's mediaType is any string.
+            // A descriptor's mediaType may be any string.
             if !(path.ends_with("0/mediaType") || path.ends_with("g/mediaType"))
                 || !value.is_string()
             {
@@ -141,7 +141,7 @@ async fn members_that_matter_must_be_there_and_of_their_shape() {
 }
 
 #[tokio::test]
-async fn an_indexs_descriptors_must_be_whole_too() {
+async fn descriptors_of_an_index_must_be_complete_too() {
     let service = Service::start().await;
     let child = image("child");
     service.push("app", &child, None).await;
@@ -171,7 +171,7 @@ async fn an_indexs_descriptors_must_be_whole_too() {
 }
 
 #[tokio::test]
-async fn what_does_not_matter_may_hold_anything() {
+async fn other_members_may_have_any_value() {
     let service = Service::start().await;
     for (n, (path, value)) in [
         ("/annotations", json!(7)),
@@ -194,23 +194,23 @@ async fn what_does_not_matter_may_hold_anything() {
     .enumerate()
     {
         let manifest = changed(path, value);
-        let answer = service.push("app", &manifest, Some(&format!("v{n}"))).await;
-        assert_eq!(answer.digest(), sha256(&manifest));
-        let stored = service.manifest_item("app", &answer.digest()).await.unwrap();
+        let response = service.push("app", &manifest, Some(&format!("v{n}"))).await;
+        assert_eq!(response.digest(), sha256(&manifest));
+        let stored = service.manifest_item("app", &response.digest()).await.unwrap();
         assert_eq!(stored["body"].as_b().unwrap().as_ref(), manifest.as_bytes());
     }
-    // Not even looked at: nesting beyond any parser's stack, half a surrogate pair.
+    // These members are skipped: nesting deeper than any parser's stack, half a surrogate pair.
     let open = "[".repeat(100_000);
     let deep = image("a").replacen('{', &format!("{{\"x\":{open}{},", open.replace('[', "]")), 1);
     let surrogate = image("a").replacen('{', r#"{"x":"\ud800","#, 1);
     for manifest in [deep, surrogate] {
-        let answer = service.put(request("app", &manifest, Some("odd"))).await;
-        assert_eq!(answer.digest(), sha256(&manifest));
+        let response = service.put(request("app", &manifest, Some("odd"))).await;
+        assert_eq!(response.digest(), sha256(&manifest));
     }
 }
 
 #[tokio::test]
-async fn a_member_that_matters_named_twice_is_refused() {
+async fn a_required_member_named_twice_is_rejected() {
     let service = Service::start().await;
     let good = image("a");
     let value: Value = serde_json::from_str(&good).unwrap();
@@ -238,13 +238,13 @@ async fn a_member_that_matters_named_twice_is_refused() {
         let twice = once.replacen('{', &format!("{{\"{member}\":{},", manifest[member]), 1);
         is_invalid(&service, &twice).await;
     }
-    // The escaped spelling is the same name.
+    // An escaped name equals the plain one.
     let escaped = good.replacen('{', r#"{"layer\u0073":[],"#, 1);
     is_invalid(&service, &escaped).await;
 }
 
 #[tokio::test]
-async fn ambiguous_manifests_are_refused() {
+async fn ambiguous_manifests_are_rejected() {
     let service = Service::start().await;
     for value in [json!([]), Value::Null] {
         is_invalid(&service, &changed("/manifests", value.clone())).await;
@@ -280,11 +280,11 @@ async fn the_manifests_type_and_the_requests_must_agree_and_be_known() {
         ("application/json", changed("/mediaType", json!("application/json"))),
         ("application/vnd.docker.distribution.manifest.v1+json", untyped.clone()),
     ] {
-        service.refuses(typed_by_request(media_type, &manifest), CODE, &message).await;
+        service.rejects(typed_by_request(media_type, &manifest), CODE, &message).await;
     }
-    let answer = service.put(typed_by_request(OCI_IMAGE, &untyped)).await;
-    assert_eq!(answer.json["image"]["imageManifestMediaType"], OCI_IMAGE);
-    let stored = service.image_item("app", &answer.digest()).await.unwrap();
+    let response = service.put(typed_by_request(OCI_IMAGE, &untyped)).await;
+    assert_eq!(response.json["image"]["imageManifestMediaType"], OCI_IMAGE);
+    let stored = service.image_item("app", &response.digest()).await.unwrap();
     assert_eq!(s(&stored, "mediaType"), OCI_IMAGE);
     assert_eq!(n(&stored, "manifestBytes"), untyped.len());
 }
@@ -340,7 +340,7 @@ async fn the_artifact_type_is_kept_with_the_image_and_its_tags() {
     let index = index(&[&image("a")]);
     let digest = service.push("app", &index, Some("index")).await.digest();
     let image = service.image_item("app", &digest).await.unwrap();
-    assert_eq!(image.get("artifactMediaType"), None, "an index has a type of its own or none");
+    assert_eq!(image.get("artifactMediaType"), None, "an index has no other type than its own");
 }
 
 #[tokio::test]
@@ -363,15 +363,15 @@ async fn schema_1_is_known_by_its_version_and_its_signatures() {
         (with(json!({ "mediaType": v1, "signatures": [1] })), None, v1),
         (with(json!({ "x": 1 })), Some(signed), signed),
         (with(json!({ "x": 2, "mediaType": signed })), Some(signed), signed),
-        // The members of the newer formats are not looked at.
+        // Members of the newer formats are ignored.
         (with(json!({ "config": 7, "layers": null, "manifests": {} })), None, v1),
     ];
     for (n, (manifest, requested, expected)) in rows.into_iter().enumerate() {
         let mut body = request("app", &manifest, Some(&format!("v{n}")));
         body["imageManifestMediaType"] = json!(requested);
-        let answer = service.put(body).await;
-        assert_eq!(answer.status, 200, "{manifest}: {}", answer.text);
-        assert_eq!(answer.json["image"]["imageManifestMediaType"], expected, "{manifest}");
+        let response = service.put(body).await;
+        assert_eq!(response.status, 200, "{manifest}: {}", response.text);
+        assert_eq!(response.json["image"]["imageManifestMediaType"], expected, "{manifest}");
     }
     for members in [
         json!({ "schemaVersion": 2 }),
@@ -386,7 +386,7 @@ async fn schema_1_is_known_by_its_version_and_its_signatures() {
     let missing = json!({ "schemaVersion": 1, "fsLayers": [{ "blobSum": sha256("none") }] });
     let message = layers_not_found(&[&sha256("none")]);
     let body = request("app", &missing.to_string(), Some("m"));
-    service.refuses(body, "LayersNotFoundException", &message).await;
+    service.rejects(body, "LayersNotFoundException", &message).await;
 }
 
 #[tokio::test]
@@ -397,15 +397,15 @@ async fn an_image_has_from_one_to_500_layers() {
         image_of(&layers, "a")
     };
     let none = invalid("ImageManifest", "Image has to have at least 1 layer");
-    service.refuses(request("app", &of(0), Some("v1")), CODE, &none).await;
+    service.rejects(request("app", &of(0), Some("v1")), CODE, &none).await;
     let empty = json!({ "schemaVersion": 1, "fsLayers": [] }).to_string();
-    service.refuses(request("app", &empty, Some("v1")), CODE, &none).await;
+    service.rejects(request("app", &empty, Some("v1")), CODE, &none).await;
     let limit = invalid("ImageManifest", "Limit on number of layers per image exceeded");
-    service.refuses(request("app", &of(501), Some("v1")), CODE, &limit).await;
+    service.rejects(request("app", &of(501), Some("v1")), CODE, &limit).await;
     let blobs = vec![json!({ "blobSum": sha256("same") }); 501];
     let schema_1 = json!({ "schemaVersion": 1, "fsLayers": blobs }).to_string();
-    service.refuses(request("app", &schema_1, Some("v1")), CODE, &limit).await;
-    // A descriptor that is broken comes before the count.
+    service.rejects(request("app", &schema_1, Some("v1")), CODE, &limit).await;
+    // A broken descriptor is reported before the count.
     let broken = of(501).replacen("\"size\":5", "\"size\":-5", 1);
     is_invalid(&service, &broken).await;
     assert_eq!(service.push("app", &of(500), Some("v1")).await.status, 200);

@@ -1,4 +1,4 @@
-//! What a push comes to, by what was stored before.
+//! The outcome of a push, depending on what was stored before.
 
 use serde_json::json;
 
@@ -10,11 +10,11 @@ async fn a_new_image_is_stored_and_tagged() {
     let manifest = image("a");
     let milliseconds = || usize::try_from(since_1970().as_millis()).unwrap();
     let before = milliseconds();
-    let answer = service.push("app", &manifest, Some("v1")).await;
+    let response = service.push("app", &manifest, Some("v1")).await;
     let after = milliseconds();
     let digest = sha256(&manifest);
     assert_eq!(
-        answer.json["image"],
+        response.json["image"],
         json!({
             "registryId": ACCOUNT,
             "repositoryName": "app",
@@ -50,7 +50,7 @@ async fn the_same_push_again_changes_nothing_whatever_the_mutability() {
         service.change_repository("app", "mutability", value).await;
         let message = already_exists(&sha256(&image("a")), Some("v1"));
         let body = request("app", &image("a"), Some("v1"));
-        service.refuses(body, "ImageAlreadyExistsException", &message).await;
+        service.rejects(body, "ImageAlreadyExistsException", &message).await;
     }
 }
 
@@ -86,7 +86,7 @@ async fn a_mutable_tag_moves_to_a_new_image_and_back() {
     assert_eq!(tagged(service.image_item("app", &b).await), 1);
     assert_eq!(s(&service.tag_item("app", "other").await.unwrap(), "digest"), a);
 
-    // The old image is stored: no layers are needed to have its tag back.
+    // The old image is stored, so moving its tag back needs no layers.
     assert_eq!(service.put(request("app", &image("a"), Some("v1"))).await.digest(), a);
     assert_eq!(tagged(service.image_item("app", &a).await), 2);
     assert_eq!(tagged(service.image_item("app", &b).await), 0, "untagged, and still there");
@@ -102,15 +102,15 @@ async fn an_immutable_tag_stays() {
     service.upload_layers_of("fixed", &image("b")).await;
     let message = tag_immutable("v1").replace("'app'", "'fixed'");
     let code = "ImageTagAlreadyExistsException";
-    service.refuses(request("fixed", &image("b"), Some("v1")), code, &message).await;
-    // Neither does it move to an image that is stored.
+    service.rejects(request("fixed", &image("b"), Some("v1")), code, &message).await;
+    // Nor does it move to a stored image.
     service.push("fixed", &image("b"), Some("v2")).await;
-    service.refuses(request("fixed", &image("b"), Some("v1")), code, &message).await;
+    service.rejects(request("fixed", &image("b"), Some("v1")), code, &message).await;
     service.counts_are_exact("fixed").await;
 }
 
 #[tokio::test]
-async fn exclusion_filters_turn_the_rule_round() {
+async fn exclusion_filters_invert_the_rule() {
     let service = Service::start().await;
     let filters = json!([
         { "filterType": "WILDCARD", "filter": "dev-*" },
@@ -136,7 +136,7 @@ async fn exclusion_filters_turn_the_rule_round() {
                 assert_eq!(service.put(body).await.status, 200, "{mode} {tag}");
             } else {
                 let message = tag_immutable(tag).replace("'app'", &format!("'{name}'"));
-                service.refuses(body, "ImageTagAlreadyExistsException", &message).await;
+                service.rejects(body, "ImageTagAlreadyExistsException", &message).await;
             }
         }
         service.counts_are_exact(name).await;
@@ -147,15 +147,15 @@ async fn exclusion_filters_turn_the_rule_round() {
 async fn an_image_without_a_tag_is_stored_by_its_digest_once() {
     let service = Service::start().await;
     let manifest = image("a");
-    let answer = service.push("app", &manifest, None).await;
-    assert_eq!(answer.json["image"]["imageId"], json!({ "imageDigest": sha256(&manifest) }));
+    let response = service.push("app", &manifest, None).await;
+    assert_eq!(response.json["image"]["imageId"], json!({ "imageDigest": sha256(&manifest) }));
     assert_eq!(n(&service.image_item("app", &sha256(&manifest)).await.unwrap(), "tagCount"), 0);
     let message = already_exists(&sha256(&manifest), None);
     let code = "ImageAlreadyExistsException";
-    service.refuses(request("app", &manifest, None), code, &message).await;
-    // Nor again once it has a tag.
+    service.rejects(request("app", &manifest, None), code, &message).await;
+    // Nor again once the image has a tag.
     service.put(request("app", &manifest, Some("v1"))).await;
-    service.refuses(request("app", &manifest, None), code, &message).await;
+    service.rejects(request("app", &manifest, None), code, &message).await;
     service.counts_are_exact("app").await;
 }
 
@@ -177,7 +177,7 @@ async fn repositories_do_not_see_each_other() {
     let layers: Vec<&str> = layers.iter().map(String::as_str).collect();
     let message = layers_not_found(&layers).replace("'app'", "'other'");
     let body = request("other", &image("a"), Some("v1"));
-    service.refuses(body, "LayersNotFoundException", &message).await;
+    service.rejects(body, "LayersNotFoundException", &message).await;
     assert_eq!(service.push("other", &image("a"), Some("v1")).await.status, 200);
 }
 
@@ -185,11 +185,11 @@ async fn repositories_do_not_see_each_other() {
 async fn a_repository_that_is_missing_or_not_active_is_not_found() {
     let service = Service::start().await;
     let code = "RepositoryNotFoundException";
-    service.refuses(request("nowhere", &image("a"), Some("v1")), code, &not_found("nowhere")).await;
+    service.rejects(request("nowhere", &image("a"), Some("v1")), code, &not_found("nowhere")).await;
     service.push("app", &image("a"), Some("v1")).await;
     let deleting = aws_sdk_dynamodb::types::AttributeValue::S("DELETING".into());
     service.change_repository("app", "status", deleting).await;
     let body = request("app", &image("b"), Some("v1"));
-    service.refuses(body.clone(), code, &not_found("app")).await;
-    service.restarted().refuses(body, code, &not_found("app")).await;
+    service.rejects(body.clone(), code, &not_found("app")).await;
+    service.restarted().rejects(body, code, &not_found("app")).await;
 }

@@ -1,4 +1,4 @@
-//! Parameters, their constraints, and which fault is named first.
+//! Parameters, their constraints, and which error is reported first.
 
 use serde_json::{Value, json};
 
@@ -54,7 +54,7 @@ async fn every_constraint_has_its_message() {
         ),
     ];
     for (parameter, value, constraint) in rows {
-        service.refuses(with(parameter, value), CODE, &invalid(parameter, constraint)).await;
+        service.rejects(with(parameter, value), CODE, &invalid(parameter, constraint)).await;
     }
 }
 
@@ -62,14 +62,14 @@ async fn every_constraint_has_its_message() {
 async fn a_manifest_is_counted_in_characters() {
     let service = Service::start().await;
     let too_long = invalid("imageManifest", "must have length less than or equal to 4194304");
-    service.refuses(with("imageManifest", json!("a".repeat(4_194_305))), CODE, &too_long).await;
-    // Twice as many bytes, but no character too many: what it lacks is JSON.
+    service.rejects(with("imageManifest", json!("a".repeat(4_194_305))), CODE, &too_long).await;
+    // Twice as many bytes, but not too many characters. The error is that it is not JSON.
     let not_json = invalid("ImageManifest", "Invalid JSON syntax");
-    service.refuses(with("imageManifest", json!("é".repeat(2_500_000))), CODE, &not_json).await;
+    service.rejects(with("imageManifest", json!("é".repeat(2_500_000))), CODE, &not_json).await;
 }
 
 #[tokio::test]
-async fn the_first_fault_in_the_order_of_the_members_is_named() {
+async fn the_first_error_in_the_order_of_the_members_is_returned() {
     let service = Service::start().await;
     let order = ["repositoryName", "registryId", "imageManifest", "imageTag", "imageDigest"];
     let bad = [json!("A"), json!("1"), json!(""), json!("/"), json!("-")];
@@ -78,24 +78,24 @@ async fn the_first_fault_in_the_order_of_the_members_is_named() {
         for (member, value) in order.iter().zip(&bad).skip(first) {
             body[*member] = value.clone();
         }
-        let answer = service.put(body).await;
-        assert_eq!(answer.json["__type"], CODE);
+        let response = service.put(body).await;
+        assert_eq!(response.json["__type"], CODE);
         let prefix = format!("Invalid parameter at '{}'", order[first]);
-        assert!(answer.text.contains(&prefix), "{}", answer.text);
+        assert!(response.text.contains(&prefix), "{}", response.text);
     }
 }
 
 #[tokio::test]
-async fn names_at_their_bounds_are_taken() {
+async fn names_at_their_bounds_are_accepted() {
     let service = Service::start().await;
     let name = format!("{}/b__c.d--e_f", "a".repeat(244));
     assert_eq!(name.len(), 256);
     service.create_repository(&name, json!({})).await;
     let manifest = image("a");
     let tag = "t".repeat(300);
-    let answer = service.push(&name, &manifest, Some(&tag)).await;
-    assert_eq!(answer.json["image"]["repositoryName"], name);
-    assert_eq!(answer.json["image"]["imageId"]["imageTag"], tag);
+    let response = service.push(&name, &manifest, Some(&tag)).await;
+    assert_eq!(response.json["image"]["repositoryName"], name);
+    assert_eq!(response.json["image"]["imageId"]["imageTag"], tag);
     assert!(service.tag_item(&name, &tag).await.is_some());
 }
 
@@ -104,26 +104,26 @@ async fn all_but_schema_1_need_a_tag_or_a_digest() {
     let service = Service::start().await;
     let untagged = |manifest: &str| json!({ "repositoryName": "app", "imageManifest": manifest });
     let message = invalid("ImageTag", "You must specify the image tag for this image type");
-    service.refuses(untagged(&image("a")), CODE, &message).await;
-    service.refuses(untagged(&index(&[])), CODE, &message).await;
-    // What is wrong with the manifest itself comes first.
+    service.rejects(untagged(&image("a")), CODE, &message).await;
+    service.rejects(untagged(&index(&[])), CODE, &message).await;
+    // An invalid manifest is reported first.
     for (manifest, constraint) in [
         (format!("{}x", image("a")), "Invalid JSON syntax"),
         (image_of(&[], "a"), "Image has to have at least 1 layer"),
     ] {
         let message = invalid("ImageManifest", constraint);
-        service.refuses(untagged(&manifest), CODE, &message).await;
+        service.rejects(untagged(&manifest), CODE, &message).await;
     }
 
     let schema_1 = json!({ "schemaVersion": 1, "fsLayers": [{ "blobSum": sha256("layer") }] });
     service.upload_layer("app", &sha256("layer")).await;
-    let answer = service.put(untagged(&schema_1.to_string())).await;
-    assert_eq!(answer.status, 200, "{}", answer.text);
+    let response = service.put(untagged(&schema_1.to_string())).await;
+    assert_eq!(response.status, 200, "{}", response.text);
     assert_eq!(
-        answer.json["image"]["imageId"],
+        response.json["image"]["imageId"],
         json!({ "imageDigest": sha256(&schema_1.to_string()) })
     );
-    let stored = service.image_item("app", &answer.digest()).await.unwrap();
+    let stored = service.image_item("app", &response.digest()).await.unwrap();
     assert_eq!(n(&stored, "tagCount"), 0);
 }
 
@@ -142,7 +142,7 @@ async fn the_expected_digest_is_compared_byte_for_byte() {
             "The image with digest '{supplied}' in repository 'app' and registry ID '{ACCOUNT}' \
              does not match the image digest that Amazon ECR has calculated."
         );
-        service.refuses(body, "ImageDigestDoesNotMatchException", &message).await;
+        service.rejects(body, "ImageDigestDoesNotMatchException", &message).await;
     }
     let mut body = request("app", &manifest, Some("v1"));
     body["imageDigest"] = json!(digest);
@@ -150,7 +150,7 @@ async fn the_expected_digest_is_compared_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn several_faults_answer_in_the_order_of_the_outcome_table() {
+async fn of_several_errors_the_first_in_the_outcome_table_is_returned() {
     let service = Service::start().await;
     service.create_repository("fixed", json!({ "imageTagMutability": "IMMUTABLE" })).await;
     let wrong_digest = |repository: &str, manifest: &str| {
@@ -162,28 +162,28 @@ async fn several_faults_answer_in_the_order_of_the_outcome_table() {
     // The repository before the manifest, the missing tag and the digest.
     let nowhere = not_found("nowhere");
     let code = "RepositoryNotFoundException";
-    service.refuses(request("nowhere", "not json", Some("v1")), code, &nowhere).await;
-    service.refuses(wrong_digest("nowhere", &image("a")), code, &nowhere).await;
+    service.rejects(request("nowhere", "not json", Some("v1")), code, &nowhere).await;
+    service.rejects(wrong_digest("nowhere", &image("a")), code, &nowhere).await;
     let untagged = json!({ "repositoryName": "nowhere", "imageManifest": image("a") });
-    service.refuses(untagged, code, &nowhere).await;
+    service.rejects(untagged, code, &nowhere).await;
     let mut unknown_type = request("nowhere", &image("a"), Some("v1"));
     unknown_type["imageManifestMediaType"] = json!("text/plain");
-    service.refuses(unknown_type, code, &nowhere).await;
+    service.rejects(unknown_type, code, &nowhere).await;
     // A constraint before the repository.
     let bad_tag = request("nowhere", &image("a"), Some("a/b"));
     let message = invalid("imageTag", "must satisfy regular expression '[a-zA-Z0-9-_.]+'");
-    service.refuses(bad_tag, CODE, &message).await;
+    service.rejects(bad_tag, CODE, &message).await;
     // The manifest before the digest.
     let message = invalid("ImageManifest", "Invalid JSON syntax");
-    service.refuses(wrong_digest("app", "not json"), CODE, &message).await;
+    service.rejects(wrong_digest("app", "not json"), CODE, &message).await;
     // The digest before what is stored and what is missing.
-    let answer = service.put(wrong_digest("app", &image("a"))).await;
-    assert_eq!(answer.json["__type"], "ImageDigestDoesNotMatchException");
+    let response = service.put(wrong_digest("app", &image("a"))).await;
+    assert_eq!(response.json["__type"], "ImageDigestDoesNotMatchException");
     // The tag before the layers.
     service.push("fixed", &image("a"), Some("v1")).await;
-    let answer = service.put(request("fixed", &image("b"), Some("v1"))).await;
-    assert_eq!(answer.json["__type"], "ImageTagAlreadyExistsException");
+    let response = service.put(request("fixed", &image("b"), Some("v1"))).await;
+    assert_eq!(response.json["__type"], "ImageTagAlreadyExistsException");
     // Already exists before the tag's immutability.
-    let answer = service.put(request("fixed", &image("a"), Some("v1"))).await;
-    assert_eq!(answer.json["__type"], "ImageAlreadyExistsException");
+    let response = service.put(request("fixed", &image("a"), Some("v1"))).await;
+    assert_eq!(response.json["__type"], "ImageAlreadyExistsException");
 }

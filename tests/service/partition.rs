@@ -1,4 +1,4 @@
-//! Regions of every partition: their ARNs and host names, in every text.
+//! Regions of every partition: their ARNs and host names in every text.
 
 use ecr_registry::partition::Region;
 use local_aws::Call;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::*;
 
-/// A region of each partition, with the partition's name and its DNS suffix.
+/// A region of each partition, with the partition's name and DNS suffix.
 const PARTITIONS: [(&str, &str, &str); 8] = [
     ("eu-central-1", "aws", "amazonaws.com"),
     ("cn-northwest-1", "aws-cn", "amazonaws.com.cn"),
@@ -42,15 +42,15 @@ async fn every_text_follows_the_regions_partition() {
                 .unwrap();
         assert_eq!(data_key["EncryptionContext"], json!({ "aws:ecr:arn": arn }));
 
-        let mut nobody = request("app", &image("a"), Some("v2"));
-        nobody["registryId"] = json!(ACCOUNT);
-        let mut denied = event("PutImage", OTHER, &nobody.to_string());
+        let mut foreign = request("app", &image("a"), Some("v2"));
+        foreign["registryId"] = json!(ACCOUNT);
+        let mut denied = event("PutImage", OTHER, &foreign.to_string());
         denied["requestContext"]["identity"]["userArn"] = Value::Null;
         let message = format!(
             "User: arn:{partition}:iam::{OTHER}:root is not authorized to perform: ecr:PutImage on \
              resource: {arn} because no resource-based policy allows the ecr:PutImage action"
         );
-        service.refuses_event(denied, 400, "AccessDeniedException", &message).await;
+        service.rejects_event(denied, 400, "AccessDeniedException", &message).await;
     }
 }
 

@@ -1,7 +1,7 @@
-//! What template.yaml's pipe makes of the table's stream: one event a committed push.
+//! The pipe in template.yaml publishes one event per committed push, from the table's stream.
 //!
-//! The pipe itself exists in AWS alone. Its filter and its template are read from template.yaml and
-//! applied here, by the rules that they use, to the records that the engine's stream really has.
+//! The pipe itself exists only in AWS. Its filter and its template are read from template.yaml.
+//! They are applied here, by the rules that they use, to the records of the engine's stream.
 
 use aws_sdk_dynamodb::types::{StreamSpecification, StreamViewType};
 use aws_sdk_dynamodbstreams::types::{AttributeValue, Record, ShardIteratorType};
@@ -30,7 +30,7 @@ impl Pipe {
         }
     }
 
-    /// The detail of the event that a record becomes, if it passes a filter.
+    /// The detail of the event that a record becomes, or `None` if no filter matches.
     fn event(&self, record: &Value) -> Option<Value> {
         if !self.filters.iter().any(|filter| matches(filter, record)) {
             return None;
@@ -39,7 +39,7 @@ impl Pipe {
         let mut detail = pieces.next().unwrap().to_owned();
         for piece in pieces {
             let (path, rest) = piece.split_once('>').unwrap();
-            // What is not there is nothing, in the quotes around it.
+            // A missing attribute becomes empty text inside its quotes.
             let value = record.pointer(&path.replace('.', "/")).and_then(Value::as_str);
             detail.push_str(value.unwrap_or_default());
             detail.push_str(rest);
@@ -48,8 +48,8 @@ impl Pipe {
     }
 }
 
-/// EventBridge's content filter: an object's members all match; of an array one does, a value by
-/// being equal, `{"prefix": …}` by its beginning.
+/// EventBridge's content filter. All members of an object must match. One element of an array must
+/// match: a value if it is equal, `{"prefix": …}` by its beginning.
 fn matches(pattern: &Value, value: &Value) -> bool {
     match pattern {
         Value::Object(members) => {
@@ -88,7 +88,7 @@ fn delivered(record: &Record) -> Value {
     })
 }
 
-/// All that the table's stream holds.
+/// All records of the table's stream.
 async fn records(service: &Service) -> Vec<Value> {
     let config = aws_sdk_dynamodbstreams::config::Builder::from(&service.stack.sdk_config());
     let config = config.endpoint_url(service.stack.dynamodb_url()).build();
@@ -112,7 +112,7 @@ async fn records(service: &Service) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn every_committed_push_has_one_event_and_nothing_else_has() {
+async fn each_committed_push_publishes_one_event_and_nothing_else_does() {
     let service = Service::start().await;
     let view = StreamSpecification::builder().stream_enabled(true);
     let view = view.stream_view_type(StreamViewType::NewImage).build().unwrap();
@@ -125,8 +125,8 @@ async fn every_committed_push_has_one_event_and_nothing_else_has() {
     service.push("app", &image("c"), Some("v1")).await;
     let index = index(&[&image("a"), &image("b")]);
     service.put(request("app", &index, Some("all"))).await;
-    // A signature, an artifact type that would end the member it is put into, and an image that names
-    // no type and is pushed again as another.
+    // A signature, an artifact type that contains a quote, and an image that names no type and is
+    // pushed again with another type.
     let with = |change: &dyn Fn(&mut Value)| {
         let mut manifest: Value = serde_json::from_str(&image("a")).unwrap();
         change(&mut manifest);
@@ -146,7 +146,7 @@ async fn every_committed_push_has_one_event_and_nothing_else_has() {
         body["imageManifestMediaType"] = json!(media_type);
         service.put(body).await;
     }
-    // These write nothing, so they have no event.
+    // These pushes write nothing, so they publish no event.
     service.put(request("app", &image("a"), None)).await;
     service.put(request("app", &image("none"), Some("v9"))).await;
     service.create_repository("other", json!({})).await;

@@ -1,4 +1,4 @@
-//! Other writers in between: what was read is not believed longer than it is true.
+//! Concurrent writers: no decision relies on data that has changed since it was read.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 
 use crate::harness::*;
 
-/// Puts while `meanwhile` happens: `operation` is held before it is sent the next time.
+/// Puts while `meanwhile` happens: the next request of `operation` is held before it is sent.
 async fn put_meanwhile(
     service: &Service,
     body: Value,
     operation: &'static str,
     meanwhile: impl Future<Output = ()>,
-) -> Answer {
+) -> Response {
     service.faults.script(operation, [Some(Fault::Hold)]);
     let meanwhile = async {
         service.faults.held().await;
@@ -43,35 +43,35 @@ async fn a_tag_that_becomes_immutable_before_the_commit_stays() {
     service.upload_layers_of("app", &image("b")).await;
     let body = request("app", &image("b"), Some("v1"));
     let flip = service.change_repository("app", "mutability", mode("IMMUTABLE"));
-    let answer = put_meanwhile(&service, body, "TransactWriteItems", flip).await;
-    answer.is_refusal(400, "ImageTagAlreadyExistsException", &tag_immutable("v1"));
+    let response = put_meanwhile(&service, body, "TransactWriteItems", flip).await;
+    response.is_error(400, "ImageTagAlreadyExistsException", &tag_immutable("v1"));
     assert_eq!(s(&service.tag_item("app", "v1").await.unwrap(), "digest"), a);
     assert!(service.image_item("app", &sha256(&image("b"))).await.is_none());
     service.counts_are_exact("app").await;
 }
 
 #[tokio::test]
-async fn a_refusal_that_was_true_of_no_instant_is_not_given() {
+async fn an_error_that_was_true_at_no_instant_is_not_returned() {
     let service = Service::start().await;
     service.push("app", &image("a"), Some("v1")).await;
     service.change_repository("app", "mutability", mode("IMMUTABLE")).await;
     service.upload_layers_of("app", &image("b")).await;
     let body = request("app", &image("b"), Some("v1"));
     let flip = service.change_repository("app", "mutability", mode("MUTABLE"));
-    let answer = put_meanwhile(&service, body, "TransactGetItems", flip).await;
-    assert_eq!(answer.digest(), sha256(&image("b")), "confirmed: it may move");
+    let response = put_meanwhile(&service, body, "TransactGetItems", flip).await;
+    assert_eq!(response.digest(), sha256(&image("b")), "confirmed: it may move");
     service.counts_are_exact("app").await;
 }
 
 #[tokio::test]
-async fn the_remembered_repository_is_not_believed() {
+async fn the_remembered_repository_is_not_trusted() {
     let service = Service::start().await;
     service.push("app", &image("a"), Some("v1")).await;
     delete_repository(&service).await;
     let body = request("app", &image("b"), Some("v1"));
-    service.refuses(body.clone(), "RepositoryNotFoundException", &not_found("app")).await;
+    service.rejects(body.clone(), "RepositoryNotFoundException", &not_found("app")).await;
 
-    // Another life under the same name: nothing of the first is seen.
+    // A new incarnation under the same name shows nothing of the first.
     service.create_repository("app", json!({})).await;
     service.upload_layers_of("app", &image("b")).await;
     assert_eq!(service.put(body).await.digest(), sha256(&image("b")));
@@ -81,11 +81,11 @@ async fn the_remembered_repository_is_not_believed() {
 }
 
 #[tokio::test]
-async fn a_process_that_remembers_an_older_life_starts_again_at_once() {
+async fn a_process_that_remembers_an_older_incarnation_starts_again_at_once() {
     let service = Service::start().await;
     service.push("app", &image("a"), Some("v1")).await;
     delete_repository(&service).await;
-    // Another process creates it again; this one still remembers the first life.
+    // Another process creates it again. This process still remembers the first incarnation.
     service.restarted().create_repository("app", json!({})).await;
     service.faults.reset_calls();
     assert_eq!(service.push("app", &image("a"), Some("v1")).await.status, 200);
@@ -96,7 +96,7 @@ async fn a_process_that_remembers_an_older_life_starts_again_at_once() {
 }
 
 #[tokio::test]
-async fn a_repository_deleted_and_made_again_before_the_commit_gets_no_half() {
+async fn a_repository_recreated_before_the_commit_gets_the_whole_push() {
     let service = Service::start().await;
     let manifest = crate::large::image_of_bytes(70 * 1024);
     service.upload_layers_of("app", &manifest).await;
@@ -106,10 +106,10 @@ async fn a_repository_deleted_and_made_again_before_the_commit_gets_no_half() {
         other.create_repository("app", json!({})).await;
     };
     let body = request("app", &manifest, Some("v1"));
-    let answer = put_meanwhile(&service, body, "TransactWriteItems", again).await;
-    assert_eq!(answer.digest(), sha256(&manifest));
+    let response = put_meanwhile(&service, body, "TransactWriteItems", again).await;
+    assert_eq!(response.digest(), sha256(&manifest));
     service.counts_are_exact("app").await;
-    // The body was stored anew for the second life; the first one's is an orphan.
+    // The body was stored again for the second incarnation. The first one's body is an orphan.
     let repo_id = s(&service.repository_item("app").await, "repoId");
     let body_key = s(&service.image_item("app", &sha256(&manifest)).await.unwrap(), "bodyKey");
     assert!(body_key.starts_with(&format!("manifests/{repo_id}/")));
@@ -117,7 +117,7 @@ async fn a_repository_deleted_and_made_again_before_the_commit_gets_no_half() {
 }
 
 #[tokio::test]
-async fn a_child_deleted_before_the_commit_is_missed() {
+async fn a_child_deleted_before_the_commit_is_missing() {
     let service = Service::start().await;
     service.push("app", &image("a"), None).await;
     let child = service.image_item("app", &sha256(&image("a"))).await.unwrap();
@@ -126,13 +126,13 @@ async fn a_child_deleted_before_the_commit_is_missed() {
         delete.key("PK", child["PK"].clone()).key("SK", child["SK"].clone()).send().await.unwrap();
     };
     let body = request("app", &index(&[&image("a")]), Some("v1"));
-    let answer = put_meanwhile(&service, body, "TransactWriteItems", delete).await;
+    let response = put_meanwhile(&service, body, "TransactWriteItems", delete).await;
     let message = images_not_found(&[&sha256(&image("a"))]);
-    answer.is_refusal(400, "ReferencedImagesNotFoundException", &message);
+    response.is_error(400, "ReferencedImagesNotFoundException", &message);
     assert!(service.tag_item("app", "v1").await.is_none());
 }
 
-/// An index of 91 children or more, which are plain items of the table.
+/// An index of at least 91 children, which are plain items of the table.
 struct BigIndex {
     children: Vec<String>,
     repo_id: String,
@@ -179,17 +179,17 @@ async fn a_big_index_sees_a_deletion_before_its_commit() {
         index.store(&service, child).await;
     }
     let delete = index.delete(&service, 7);
-    let answer = put_meanwhile(&service, index.request(), "TransactWriteItems", delete).await;
+    let response = put_meanwhile(&service, index.request(), "TransactWriteItems", delete).await;
     let message = images_not_found(&[&sha256("child 7")]);
-    answer.is_refusal(400, "ReferencedImagesNotFoundException", &message);
+    response.is_error(400, "ReferencedImagesNotFoundException", &message);
 
     index.store(&service, 7).await;
     assert_eq!(service.put(index.request()).await.status, 200, "deletions before it do no harm");
 }
 
 #[tokio::test]
-async fn a_big_index_is_neither_refused_nor_committed_by_children_that_never_were_together() {
-    // Once the repository is full, and once it is not.
+async fn a_big_index_is_neither_rejected_nor_committed_by_children_that_never_existed_together() {
+    // Once in a full repository, and once in one that is not full.
     for limit in [1, 1_000] {
         a_child_comes_and_another_goes(limit).await;
     }
@@ -202,34 +202,34 @@ async fn a_child_comes_and_another_goes(limit: u64) {
         index.store(&service, child).await;
     }
     service.change_repository("app", "imageCount", AttributeValue::N("1".into())).await;
-    // Child 90 is missing at the read and there at the confirmation; by then child 7 is not.
+    // Child 90 is missing at the read and present at the confirmation, when child 7 is missing.
     service.faults.script("TransactGetItems", [None]);
     let swap = async {
         index.delete(&service, 7).await;
         index.store(&service, 90).await;
     };
-    let answer = put_meanwhile(&service, index.request(), "TransactGetItems", swap).await;
+    let response = put_meanwhile(&service, index.request(), "TransactGetItems", swap).await;
     let message = images_not_found(&[&sha256("child 7")]);
-    answer.is_refusal(400, "ReferencedImagesNotFoundException", &message);
+    response.is_error(400, "ReferencedImagesNotFoundException", &message);
     assert!(service.tag_item("app", "v1").await.is_none());
 }
 
 #[tokio::test]
-async fn children_that_come_before_the_confirmation_are_not_missing() {
+async fn children_stored_before_the_confirmation_are_not_missing() {
     let service = Service::start().await;
-    // One more than the confirmation can see.
+    // One more than the confirmation can read.
     let index = BigIndex::of(&service, 98).await;
     // The first transaction reads the children, the second confirms.
     service.faults.script("TransactGetItems", [None]);
     let store = async {
         join_all((0..98).map(|child| index.store(&service, child))).await;
     };
-    let answer = put_meanwhile(&service, index.request(), "TransactGetItems", store).await;
-    assert_eq!(answer.status, 200, "{}", answer.text);
+    let response = put_meanwhile(&service, index.request(), "TransactGetItems", store).await;
+    assert_eq!(response.status, 200, "{}", response.text);
 }
 
 #[tokio::test]
-async fn a_confirmation_in_another_life_of_the_repository_is_none() {
+async fn a_confirmation_in_another_incarnation_of_the_repository_does_not_count() {
     let service = Service::with(|_| {}).await;
     let immutable = || json!({ "imageTagMutability": "IMMUTABLE" });
     service.create_repository("app", immutable()).await;
@@ -240,8 +240,8 @@ async fn a_confirmation_in_another_life_of_the_repository_is_none() {
         service.restarted().create_repository("app", immutable()).await;
     };
     let body = request("app", &image("b"), Some("v1"));
-    let answer = put_meanwhile(&service, body, "TransactGetItems", replace).await;
-    assert_eq!(answer.digest(), sha256(&image("b")));
+    let response = put_meanwhile(&service, body, "TransactGetItems", replace).await;
+    assert_eq!(response.digest(), sha256(&image("b")));
     assert_eq!(s(&service.tag_item("app", "v1").await.unwrap(), "digest"), sha256(&image("b")));
 }
 
@@ -251,11 +251,11 @@ async fn racers_with_the_same_push_store_it_once() {
     service.upload_layers_of("app", &image("a")).await;
     service.faults.conflicts(Duration::from_millis(1)..Duration::from_millis(10));
     let body = request("app", &image("a"), Some("v1"));
-    let answers = join_all((0..8).map(|_| service.put(body.clone()))).await;
-    assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1);
-    for loser in answers.iter().filter(|answer| answer.status != 200) {
+    let responses = join_all((0..8).map(|_| service.put(body.clone()))).await;
+    assert_eq!(responses.iter().filter(|response| response.status == 200).count(), 1);
+    for loser in responses.iter().filter(|response| response.status != 200) {
         let message = already_exists(&sha256(&image("a")), Some("v1"));
-        loser.is_refusal(400, "ImageAlreadyExistsException", &message);
+        loser.is_error(400, "ImageAlreadyExistsException", &message);
     }
     service.counts_are_exact("app").await;
 }

@@ -1,5 +1,5 @@
-//! Manifests that registries have, and digests that others publish, from the folder `../shared`. They
-//! belong to other projects, and this repository holds no copy of them.
+//! Manifests from registries, and digests published by other projects, from the folder `../shared`.
+//! They belong to other projects, so this repository holds no copy of them.
 //!
 //! `cargo test --test service real_manifests -- --ignored`
 
@@ -15,7 +15,7 @@ fn shared(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(path)
 }
 
-/// Puts everything that a manifest refers to into the repository, children as images.
+/// Stores everything that a manifest refers to in the repository. Children are stored as images.
 async fn provide(service: &Service, manifest: &Value) {
     let blobs = manifest["layers"].as_array().into_iter().flatten().chain([&manifest["config"]]);
     let blobs = blobs.map(|descriptor| &descriptor["digest"]);
@@ -50,7 +50,7 @@ async fn real_manifests_have_their_recorded_outcome() {
             body["imageManifestMediaType"] = json!(requested);
         }
         if outcome == "refuse" {
-            service.refuses(body, CODE, &invalid("ImageManifest", text)).await;
+            service.rejects(body, CODE, &invalid("ImageManifest", text)).await;
         } else {
             let parsed = ecr_registry::manifest::Manifest::parse(
                 &manifest,
@@ -60,10 +60,10 @@ async fn real_manifests_have_their_recorded_outcome() {
             let parsed = parsed.unwrap();
             let count = parsed.layers().len() + parsed.children().len();
             assert_eq!(count.to_string(), needed, "{file}");
-            let answer = service.put(body).await;
-            assert_eq!(answer.digest(), digest, "{file}");
-            assert_eq!(answer.json["image"]["imageManifestMediaType"], text, "{file}");
-            assert_eq!(answer.json["image"]["imageManifest"], manifest.as_str(), "{file}");
+            let response = service.put(body).await;
+            assert_eq!(response.digest(), digest, "{file}");
+            assert_eq!(response.json["image"]["imageManifestMediaType"], text, "{file}");
+            assert_eq!(response.json["image"]["imageManifest"], manifest.as_str(), "{file}");
             let body = service.manifest_item("app", digest).await;
             match body {
                 Some(item) => {
@@ -79,14 +79,14 @@ async fn real_manifests_have_their_recorded_outcome() {
 
 #[tokio::test]
 #[ignore = "reads the folder ../shared, which is not part of the repository"]
-async fn published_digests_are_ours() {
+async fn published_digests_are_reproduced() {
     let vectors = std::fs::read_to_string(shared("spec/digest-vectors.json")).unwrap();
     let vectors: Vec<Value> = serde_json::from_str(&vectors).unwrap();
     assert!(!vectors.is_empty());
     let service = Service::start().await;
     for vector in vectors {
         let manifest = vector["imageManifest"].as_str().unwrap();
-        let answer = service.push("app", manifest, Some("v1")).await;
-        assert_eq!(answer.digest(), vector["imageDigest"], "{}", vector["source"]);
+        let response = service.push("app", manifest, Some("v1")).await;
+        assert_eq!(response.digest(), vector["imageDigest"], "{}", vector["source"]);
     }
 }

@@ -1,5 +1,5 @@
-//! Lost, late and refused answers of the stores: what is asked again, under which token, and what
-//! the client is told.
+//! Lost, late and failed responses of the stores: which requests are retried, under which token,
+//! and which response the client gets.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::{FutureExt, join_all};
@@ -11,11 +11,11 @@ use crate::log::{listen, logged};
 
 const COMMIT: &str = "TransactWriteItems";
 
-fn answer(status: u16, code: &'static str) -> Fault {
+fn error(status: u16, code: &'static str) -> Fault {
     Fault::Answer { status, code, message: "table ecr" }
 }
 
-/// The tokens of all commits sent, in order: putId and attempt.
+/// The tokens of all commits that were sent, in order: putId and attempt.
 fn tokens(service: &Service) -> Vec<(String, u32)> {
     let calls = service.faults.calls().into_iter().filter(|call| call.operation == COMMIT);
     calls
@@ -35,15 +35,15 @@ fn attempts(service: &Service) -> Vec<u32> {
     tokens.into_iter().map(|(_, attempt)| attempt).collect()
 }
 
-/// A push whose commits meet these faults, one after the other.
-async fn push_through(faults: impl IntoIterator<Item = Fault>) -> (Service, Answer, Stored) {
+/// A push whose commits meet these faults one after another.
+async fn push_through(faults: impl IntoIterator<Item = Fault>) -> (Service, Response, Stored) {
     let service = Service::start().await;
     service.upload_layers_of("app", &image("a")).await;
     service.faults.reset_calls();
     service.faults.script(COMMIT, faults.into_iter().map(Some));
     let before = service.stored().await;
-    let answer = service.put(request("app", &image("a"), Some("v1"))).await;
-    (service, answer, before)
+    let response = service.put(request("app", &image("a"), Some("v1"))).await;
+    (service, response, before)
 }
 
 async fn is_stored_once(service: &Service) {
@@ -54,7 +54,7 @@ async fn is_stored_once(service: &Service) {
     service.counts_are_exact("app").await;
 }
 
-/// What follows an answer to the commit.
+/// What follows a response to the commit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Next {
     /// A new attempt, under a new token.
@@ -65,12 +65,12 @@ enum Next {
     Stop,
 }
 
-/// Actions of the largest kind of transaction: an index takes a tag from an image.
+/// The actions of the largest kind of transaction: an index takes a tag from an image.
 const ACTIONS: usize = 6;
 
-/// The protocol's table of answers to the commit: what follows one while the outcome is known to be
-/// "not applied", and what once it is unknown.
-fn answers_to_the_commit() -> Vec<(Fault, Next, Next)> {
+/// The protocol's table of responses to the commit: what follows while the outcome is known to be
+/// "not applied", and what follows once it is unknown.
+fn responses_to_the_commit() -> Vec<(Fault, Next, Next)> {
     use Next::{Again, Replay, Stop};
     let mut rows = Vec::new();
     for (code, known, unknown) in [
@@ -94,19 +94,19 @@ fn answers_to_the_commit() -> Vec<(Fault, Next, Next)> {
         (Fault::Cancelled(vec!["TransactionConflict", "SomethingNew"]), Stop, Stop),
         (Fault::Cancelled(vec!["None"; ACTIONS]), Stop, Stop),
         (Fault::Cancelled(vec![]), Stop, Stop),
-        (answer(400, "ThrottlingException"), Again, Replay),
-        (answer(400, "RequestLimitExceeded"), Again, Replay),
-        (answer(400, "ProvisionedThroughputExceededException"), Again, Replay),
-        (answer(400, "IdempotentParameterMismatchException"), Stop, Stop),
-        (answer(400, "ValidationException"), Stop, Stop),
-        (answer(400, "AccessDeniedException"), Stop, Stop),
-        (answer(400, "ResourceNotFoundException"), Stop, Stop),
-        (answer(400, "UnrecognizedClientException"), Stop, Stop),
-        (answer(400, "SomethingNew"), Stop, Stop),
-        (answer(400, "TransactionInProgressException"), Replay, Replay),
-        (answer(500, "InternalServerError"), Replay, Replay),
-        (answer(502, "SomethingNew"), Replay, Replay),
-        (answer(503, "ServiceUnavailable"), Replay, Replay),
+        (error(400, "ThrottlingException"), Again, Replay),
+        (error(400, "RequestLimitExceeded"), Again, Replay),
+        (error(400, "ProvisionedThroughputExceededException"), Again, Replay),
+        (error(400, "IdempotentParameterMismatchException"), Stop, Stop),
+        (error(400, "ValidationException"), Stop, Stop),
+        (error(400, "AccessDeniedException"), Stop, Stop),
+        (error(400, "ResourceNotFoundException"), Stop, Stop),
+        (error(400, "UnrecognizedClientException"), Stop, Stop),
+        (error(400, "SomethingNew"), Stop, Stop),
+        (error(400, "TransactionInProgressException"), Replay, Replay),
+        (error(500, "InternalServerError"), Replay, Replay),
+        (error(502, "SomethingNew"), Replay, Replay),
+        (error(503, "ServiceUnavailable"), Replay, Replay),
         (
             Fault::AnswerAfter { status: 500, code: "InternalServerError", message: "" },
             Replay,
@@ -124,7 +124,7 @@ fn answers_to_the_commit() -> Vec<(Fault, Next, Next)> {
 }
 
 #[tokio::test]
-async fn each_answer_to_a_commit_has_what_follows_from_it() {
+async fn each_response_to_a_commit_has_its_consequence() {
     let service = Service::start().await;
     service.push("app", &image("a"), Some("v1")).await;
     service.push("app", &image("b"), None).await;
@@ -137,15 +137,15 @@ async fn each_answer_to_a_commit_has_what_follows_from_it() {
     assert_eq!(sent["TransactItems"].as_array().unwrap().len(), ACTIONS);
 
     listen();
-    for (nth, (fault, known, unknown)) in answers_to_the_commit().into_iter().enumerate() {
-        // Lost before or after it was applied: the call cannot tell.
+    for (nth, (fault, known, unknown)) in responses_to_the_commit().into_iter().enumerate() {
+        // The request is lost before or after it is applied. The call cannot tell which.
         let lost = if nth % 2 == 0 { Fault::DropBefore } else { Fault::DropAfter };
         for (first, next) in [(None, known), (Some(lost), unknown)] {
             service.restore(&before).await;
             service.faults.reset_calls();
             let faults = first.iter().chain([&fault]).cloned().map(Some);
             service.faults.script(COMMIT, faults);
-            let answer = service.put(body.clone()).await;
+            let response = service.put(body.clone()).await;
 
             let row = format!("{fault:?} after {first:?}");
             let unread = usize::from(first.is_some());
@@ -160,12 +160,12 @@ async fn each_answer_to_a_commit_has_what_follows_from_it() {
             assert_eq!(service.faults.count("BatchGetItem"), reads, "{row}");
             let (_, events) = logged();
             let is_stored = if next == Next::Stop {
-                answer.is_server_exception();
+                response.is_server_exception();
                 let outcome = if first.is_some() { "unknown" } else { "failed" };
                 assert_eq!(events[0]["fields"]["outcome"], outcome, "{row}");
                 first == Some(Fault::DropAfter)
             } else {
-                assert_eq!(answer.digest(), digest, "{row}");
+                assert_eq!(response.digest(), digest, "{row}");
                 assert_eq!(events[0]["fields"]["outcome"], "ok", "{row}");
                 true
             };
@@ -181,28 +181,28 @@ async fn each_answer_to_a_commit_has_what_follows_from_it() {
 
 #[tokio::test]
 async fn a_commit_that_arrives_twice_is_applied_once() {
-    let (service, answer, _) = push_through([Fault::Duplicate]).await;
-    assert_eq!(answer.digest(), sha256(&image("a")));
+    let (service, response, _) = push_through([Fault::Duplicate]).await;
+    assert_eq!(response.digest(), sha256(&image("a")));
     assert_eq!(attempts(&service), [0]);
     is_stored_once(&service).await;
 }
 
 #[tokio::test]
-async fn after_a_lost_answer_the_next_call_sees_what_was_stored() {
+async fn after_a_lost_response_the_next_call_sees_what_was_stored() {
     let failed = Fault::Cancelled(vec!["ConditionalCheckFailed", "None", "None", "None"]);
-    let (service, answer, _) = push_through([Fault::DropAfter, failed]).await;
-    answer.is_server_exception();
+    let (service, response, _) = push_through([Fault::DropAfter, failed]).await;
+    response.is_server_exception();
     is_stored_once(&service).await;
     let message = already_exists(&sha256(&image("a")), Some("v1"));
     let body = request("app", &image("a"), Some("v1"));
-    service.refuses(body, "ImageAlreadyExistsException", &message).await;
+    service.rejects(body, "ImageAlreadyExistsException", &message).await;
 }
 
 #[tokio::test]
 async fn the_24th_conflict_is_the_last() {
     let conflict = || Fault::Cancelled(vec!["TransactionConflict", "None", "None", "None"]);
-    let (service, answer, before) = push_through((0..25).map(|_| conflict())).await;
-    answer.is_server_exception();
+    let (service, response, before) = push_through((0..25).map(|_| conflict())).await;
+    response.is_server_exception();
     assert_eq!(attempts(&service), (0..24).collect::<Vec<_>>());
     assert_eq!(service.stored().await, before);
 }
@@ -218,23 +218,23 @@ async fn a_call_ends_before_its_invocation_does() {
         let body = request("app", &image("a"), Some("v1")).to_string();
         let before = service.stored().await;
         let event = event("PutImage", ACCOUNT, &body);
-        let (answer, took) =
+        let (response, took) =
             service.send_until_cut_off(event, CUT_OFF, service.faults.held()).await;
-        answer.is_server_exception();
+        response.is_server_exception();
         assert!(took + MARGIN <= CUT_OFF, "{operation}: {took:?}");
         assert_eq!(service.stored().await, before, "{operation}");
     }
 }
 
-/// How often a read is tried that always meets this.
-fn answers_to_a_read() -> [(Fault, usize); 18] {
+/// How often a read is tried that always meets this fault.
+fn responses_to_a_read() -> [(Fault, usize); 18] {
     [
-        (answer(400, "ThrottlingException"), 4),
-        (answer(400, "RequestLimitExceeded"), 4),
-        (answer(400, "ProvisionedThroughputExceededException"), 4),
-        (answer(500, "InternalServerError"), 4),
-        (answer(502, "SomethingNew"), 4),
-        (answer(503, "ServiceUnavailable"), 4),
+        (error(400, "ThrottlingException"), 4),
+        (error(400, "RequestLimitExceeded"), 4),
+        (error(400, "ProvisionedThroughputExceededException"), 4),
+        (error(500, "InternalServerError"), 4),
+        (error(502, "SomethingNew"), 4),
+        (error(503, "ServiceUnavailable"), 4),
         (Fault::DropBefore, 4),
         (Fault::DropAfter, 4),
         (Fault::Refuse, 4),
@@ -242,16 +242,16 @@ fn answers_to_a_read() -> [(Fault, usize); 18] {
         (Fault::Garbage(200), 1),
         (Fault::Garbage(502), 4),
         (Fault::Garbage(400), 1),
-        (answer(400, "ValidationException"), 1),
-        (answer(400, "AccessDeniedException"), 1),
-        (answer(400, "ResourceNotFoundException"), 1),
-        (answer(400, "UnrecognizedClientException"), 1),
-        (answer(400, "SomethingNew"), 1),
+        (error(400, "ValidationException"), 1),
+        (error(400, "AccessDeniedException"), 1),
+        (error(400, "ResourceNotFoundException"), 1),
+        (error(400, "UnrecognizedClientException"), 1),
+        (error(400, "SomethingNew"), 1),
     ]
 }
 
-/// A service where a push of image `b` as `v1` is refused, after it has asked all that it can.
-async fn refusing() -> Service {
+/// A service that rejects a push of image `b` as `v1` after all possible reads.
+async fn rejecting() -> Service {
     let service = Service::start().await;
     service.push("app", &image("a"), Some("v1")).await;
     let immutable = AttributeValue::S("IMMUTABLE".into());
@@ -260,18 +260,18 @@ async fn refusing() -> Service {
 }
 
 #[tokio::test]
-async fn each_answer_to_a_read_has_what_follows_from_it() {
-    let service = refusing().await;
+async fn each_response_to_a_read_has_its_consequence() {
+    let service = rejecting().await;
     let before = service.stored().await;
     for operation in ["GetItem", "BatchGetItem", "TransactGetItems"] {
-        for (fault, asked) in answers_to_a_read() {
-            // The SDK's own budget of repetitions is a process's.
+        for (fault, requests) in responses_to_a_read() {
+            // Each process has its own retry budget in the SDK.
             let service = service.restarted();
             service.faults.reset_calls();
             service.faults.always(operation, fault.clone());
-            let answer = service.put(request("app", &image("b"), Some("v1"))).await;
-            answer.is_server_exception();
-            assert_eq!(service.faults.count(operation), asked, "{operation} {fault:?}");
+            let response = service.put(request("app", &image("b"), Some("v1"))).await;
+            response.is_server_exception();
+            assert_eq!(service.faults.count(operation), requests, "{operation} {fault:?}");
             assert_eq!(service.faults.count(COMMIT), 0, "{operation} {fault:?}");
             service.faults.clear();
         }
@@ -280,8 +280,8 @@ async fn each_answer_to_a_read_has_what_follows_from_it() {
 }
 
 #[tokio::test]
-async fn a_read_that_meets_a_writer_is_repeated_and_no_other_cancellation_is() {
-    let service = refusing().await;
+async fn a_read_that_conflicts_with_a_writer_is_retried_and_no_other_cancellation_is() {
+    let service = rejecting().await;
     let before = service.stored().await;
     for (code, repeated) in [
         ("TransactionConflict", true),
@@ -296,14 +296,14 @@ async fn a_read_that_meets_a_writer_is_repeated_and_no_other_cancellation_is() {
             reasons[place] = code;
             service.faults.reset_calls();
             service.faults.script("TransactGetItems", [Some(Fault::Cancelled(reasons))]);
-            let answer = service.put(request("app", &image("b"), Some("v1"))).await;
+            let response = service.put(request("app", &image("b"), Some("v1"))).await;
             if repeated {
-                answer.is_refusal(400, "ImageTagAlreadyExistsException", &tag_immutable("v1"));
+                response.is_error(400, "ImageTagAlreadyExistsException", &tag_immutable("v1"));
             } else {
-                answer.is_server_exception();
+                response.is_server_exception();
             }
-            let asked = 1 + usize::from(repeated);
-            assert_eq!(service.faults.count("TransactGetItems"), asked, "{code} at {place}");
+            let requests = 1 + usize::from(repeated);
+            assert_eq!(service.faults.count("TransactGetItems"), requests, "{code} at {place}");
         }
     }
     service.faults.script("TransactGetItems", [Some(Fault::Cancelled(vec![]))]);
@@ -312,9 +312,9 @@ async fn a_read_that_meets_a_writer_is_repeated_and_no_other_cancellation_is() {
 }
 
 #[tokio::test]
-async fn what_does_not_answer_in_time_is_asked_again() {
+async fn requests_without_a_response_in_time_are_retried() {
     let manifest = &crate::large::image_of_bytes(70 * 1024);
-    // Operation, how often it hangs and is asked, and whether the push then succeeds.
+    // Operation, how often it hangs and is sent, and whether the push then succeeds.
     let rows = [
         ("GetItem", Fault::Hang, 4, 4, false),
         ("BatchGetItem", Fault::Hang, 4, 4, false),
@@ -328,22 +328,22 @@ async fn what_does_not_answer_in_time_is_asked_again() {
         (COMMIT, Fault::Hang, 1, 2, true),
         (COMMIT, Fault::HangAfter, 2, 3, true),
     ];
-    let rows = rows.into_iter().map(|(operation, fault, hangs, asked, stored)| async move {
+    let rows = rows.into_iter().map(|(operation, fault, hangs, requests, stored)| async move {
         let (service, _) = crate::encryption::encrypted("KMS").await;
         service.upload_layers_of("app", manifest).await;
         let service = service.restarted();
         service.faults.reset_calls();
         service.faults.script(operation, vec![Some(fault); hangs]);
         let before = service.stored().await;
-        let answer = service.put(request("app", manifest, Some("v1"))).await;
-        assert_eq!(service.faults.count(operation), asked, "{operation}");
+        let response = service.put(request("app", manifest, Some("v1"))).await;
+        assert_eq!(service.faults.count(operation), requests, "{operation}");
         if stored {
-            assert_eq!(answer.digest(), sha256(manifest), "{operation}");
+            assert_eq!(response.digest(), sha256(manifest), "{operation}");
             assert_eq!(service.stored().await.bodies.len(), 1, "{operation}");
             assert!(attempts(&service).iter().all(|&attempt| attempt == 0), "{operation}");
             service.counts_are_exact("app").await;
         } else {
-            answer.is_server_exception();
+            response.is_server_exception();
             assert_eq!(service.stored().await, before, "{operation}");
         }
     });
@@ -351,34 +351,34 @@ async fn what_does_not_answer_in_time_is_asked_again() {
 }
 
 #[tokio::test]
-async fn a_commit_that_has_no_answer_when_the_call_must_end_is_logged_as_unknown() {
+async fn a_commit_without_a_response_when_the_call_must_end_is_logged_as_unknown() {
     let service = Service::start().await;
     service.upload_layers_of("app", &image("a")).await;
     service.faults.always(COMMIT, Fault::HoldResponse);
     let body = request("app", &image("a"), Some("v1"));
     listen();
     let event = event("PutImage", ACCOUNT, &body.to_string());
-    let (answer, _) = service.send_until_cut_off(event, CUT_OFF, service.faults.held()).await;
-    answer.is_server_exception();
+    let (response, _) = service.send_until_cut_off(event, CUT_OFF, service.faults.held()).await;
+    response.is_server_exception();
     let (_, events) = logged();
     assert_eq!(events[0]["fields"]["outcome"], "unknown");
     service.faults.clear();
     is_stored_once(&service).await;
     let message = already_exists(&sha256(&image("a")), Some("v1"));
-    service.refuses(body, "ImageAlreadyExistsException", &message).await;
+    service.rejects(body, "ImageAlreadyExistsException", &message).await;
 }
 
 #[tokio::test]
-async fn a_body_whose_answer_is_lost_is_put_to_the_same_key() {
+async fn a_body_whose_response_is_lost_is_put_to_the_same_key() {
     let service = Service::start().await;
     let manifest = crate::large::image_of_bytes(70 * 1024);
     service.upload_layers_of("app", &manifest).await;
     service.faults.script("PutObject", [Some(Fault::DropAfter)]);
     let conflict = Fault::Cancelled(vec!["TransactionConflict", "None", "None"]);
     service.faults.script(COMMIT, [Some(conflict)]);
-    let answer = service.put(request("app", &manifest, Some("v1"))).await;
-    assert_eq!(answer.digest(), sha256(&manifest));
+    let response = service.put(request("app", &manifest, Some("v1"))).await;
+    assert_eq!(response.digest(), sha256(&manifest));
     assert_eq!(service.faults.count("PutObject"), 2, "and not again for the second attempt");
-    assert_eq!(service.faults.count("HeadObject"), 2, "nor the layers asked for");
+    assert_eq!(service.faults.count("HeadObject"), 2, "nor are the layers checked again");
     assert_eq!(service.stored().await.bodies.len(), 1);
 }

@@ -1,6 +1,6 @@
-//! Amazon's DynamoDB Local in place of the embedded engine, where `DYNAMODB_LOCAL_DIR` names the
-//! directory of its jar. Opt-in: its licence asks for an AWS account, and it listens on all
-//! interfaces.
+//! Amazon's DynamoDB Local in place of the embedded engine, if `DYNAMODB_LOCAL_DIR` names the
+//! directory of its jar. It is opt-in because its licence requires an AWS account, and because it
+//! listens on all interfaces.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
 
-/// A process of its own per test, in memory, ended with it.
+/// One process per test, in memory. It ends with the test.
 pub(crate) struct SecondEngine {
     process: Child,
     port: u16,
@@ -20,7 +20,10 @@ pub(crate) struct SecondEngine {
 
 impl SecondEngine {
     pub(crate) fn if_named() -> Option<Self> {
-        #[expect(clippy::disallowed_methods, reason = "a choice of whoever runs the tests")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the environment of a test run chooses the engine"
+        )]
         let directory = std::env::var("DYNAMODB_LOCAL_DIR").ok()?;
         let directory = Path::new(&directory);
         let free = TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -54,7 +57,7 @@ impl Drop for SecondEngine {
     }
 }
 
-/// The table as template.yaml has it.
+/// The table as template.yaml defines it.
 pub(crate) async fn create_table(dynamodb: &Client, name: &str) {
     let mut create = dynamodb.create_table().table_name(name);
     for (attribute, kind) in [("PK", KeyType::Hash), ("SK", KeyType::Range)] {

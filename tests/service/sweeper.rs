@@ -1,4 +1,4 @@
-//! The sweeper: which bodies it deletes, and which it never does.
+//! The sweeper: which bodies it deletes, and which it never deletes.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ async fn sweep_until(
     sweeper(service).sweep(before, Instant::now() + time).await
 }
 
-/// With every body old enough.
+/// Sweeps with every body old enough.
 async fn sweep(service: &Service) -> Result<Swept, Failure> {
     sweep_until(service, since_1970() + HOUR, HOUR).await
 }
@@ -40,7 +40,7 @@ fn swept(orphans: u64, referenced: u64) -> Swept {
     Swept { orphans, referenced, complete: true, ..Swept::default() }
 }
 
-/// A body of somebody's under this key.
+/// Stores a body under this key.
 async fn put_body(service: &Service, key: &str) {
     let bucket = &service.stack.options().manifest_bucket;
     let body = ByteStream::from_static(b"{}");
@@ -64,7 +64,7 @@ fn key_beside(key: &str) -> String {
 }
 
 #[tokio::test]
-async fn bodies_without_an_image_go_and_all_else_stays() {
+async fn only_bodies_without_an_image_are_deleted() {
     let service = Service::start().await;
     let manifest = image_of_bytes(SPILLED);
     service.push("app", &manifest, Some("v1")).await;
@@ -72,8 +72,8 @@ async fn bodies_without_an_image_go_and_all_else_stays() {
     let [kept] = <[String; 1]>::try_from(referenced(&service).await).unwrap();
     let repo_id = s(&service.repository_item("app").await, "repoId");
     let put_id = uuid::Uuid::new_v4().simple().to_string();
-    // Another call's body of the same image, one of an image whose manifest is in the table, one of
-    // an image and one of a repository that are not there.
+    // The body of another call for the same image, of an image whose manifest is in the table, of
+    // an image that does not exist, and of a repository that does not exist.
     let inline = sha256(&image("small")).replace("sha256:", "");
     let absent = sha256("absent").replace("sha256:", "");
     for key in [
@@ -107,7 +107,7 @@ async fn a_body_is_kept_for_a_day_whatever_the_table_says() {
 }
 
 #[tokio::test]
-async fn what_no_push_wrote_is_left_alone() {
+async fn objects_that_no_push_wrote_are_kept() {
     let service = Service::start().await;
     let uuid = uuid::Uuid::new_v4();
     let (hex, put_id) = ("0".repeat(64), uuid.simple());
@@ -123,7 +123,7 @@ async fn what_no_push_wrote_is_left_alone() {
     for key in &foreign {
         put_body(&service, key).await;
     }
-    // Outside of what is listed.
+    // This key is outside of the listed prefix.
     let elsewhere = format!("backups/{uuid}/{hex}/{put_id}");
     put_body(&service, &elsewhere).await;
     let seen = sweep(&service).await.unwrap();
@@ -150,40 +150,41 @@ async fn a_bucket_of_several_pages_is_seen_whole() {
 }
 
 #[tokio::test]
-async fn what_pushes_leave_behind_goes() {
+async fn orphans_of_pushes_are_deleted() {
     let service = Service::start().await;
     let manifest = image_of_bytes(SPILLED);
-    // A push whose every commit was refused, one whose answer was lost, and one that it raced with.
+    // A push whose every commit was rejected, one whose response was lost, and one that raced with
+    // it.
     service.upload_layers_of("app", &manifest).await;
-    let refused = Fault::Answer { status: 400, code: "ValidationException", message: "" };
-    service.faults.script("TransactWriteItems", [Some(refused), Some(Fault::DropAfter)]);
+    let rejected = Fault::Answer { status: 400, code: "ValidationException", message: "" };
+    service.faults.script("TransactWriteItems", [Some(rejected), Some(Fault::DropAfter)]);
     service.put(request("app", &manifest, Some("v1"))).await.is_server_exception();
     assert_eq!(service.stored().await.bodies.len(), 1);
     assert_eq!(service.put(request("app", &manifest, Some("v1"))).await.status, 200);
     let racers =
         ["a", "b", "c", "d"].map(|tag| request("app", &image_of_bytes(SPILLED + 1), Some(tag)));
     service.upload_layers_of("app", &image_of_bytes(SPILLED + 1)).await;
-    // Each has put its body before any of them commits.
+    // Each call has stored its body before any of them commits.
     service.faults.script("TransactWriteItems", [const { Some(Fault::Hold) }; 4]);
     let all_are_put = async {
         service.faults.held().await;
         service.faults.release();
     };
     let race = futures_util::future::join_all(racers.map(|body| service.put(body)));
-    let (answers, ()) = tokio::join!(race, all_are_put);
-    assert!(answers.iter().all(|answer| answer.status == 200));
+    let (responses, ()) = tokio::join!(race, all_are_put);
+    assert!(responses.iter().all(|response| response.status == 200));
     let bodies = service.stored().await.bodies.len() as u64;
-    assert!(bodies > 2, "nobody lost the race");
+    assert!(bodies > 2, "no call lost the race");
 
     assert_eq!(sweep(&service).await.unwrap(), swept(bodies - 2, 2));
     assert_eq!(service.stored().await.bodies, referenced(&service).await);
-    // The image is whole, for those who read it.
+    // The image is complete for its readers.
     let key = s(&service.image_item("app", &sha256(&manifest)).await.unwrap(), "bodyKey");
     assert_eq!(crate::large::body(&service, &key).await, manifest.as_bytes());
 }
 
 #[tokio::test]
-async fn the_bodies_of_a_purged_repository_go_and_those_of_its_successor_stay() {
+async fn the_bodies_of_a_purged_repository_are_deleted_and_those_of_its_successor_stay() {
     let service = Service::start().await;
     let manifest = image_of_bytes(SPILLED);
     service.push("app", &manifest, Some("v1")).await;
@@ -197,12 +198,12 @@ async fn the_bodies_of_a_purged_repository_go_and_those_of_its_successor_stay() 
 
 #[tokio::test]
 async fn a_read_that_fails_deletes_nothing() {
-    let answer = |status, code| Fault::Answer { status, code, message: "no" };
+    let error = |status, code| Fault::Answer { status, code, message: "no" };
     for fault in [
-        answer(400, "AccessDeniedException"),
-        answer(400, "ResourceNotFoundException"),
-        answer(400, "ThrottlingException"),
-        answer(500, "InternalServerError"),
+        error(400, "AccessDeniedException"),
+        error(400, "ResourceNotFoundException"),
+        error(400, "ThrottlingException"),
+        error(500, "InternalServerError"),
         Fault::DropAfter,
         Fault::TruncateBody,
         Fault::Garbage(200),
@@ -217,7 +218,7 @@ async fn a_read_that_fails_deletes_nothing() {
         assert_eq!(failure.doing, "reading an image", "{fault:?}");
         assert_eq!(service.stored().await, before, "{fault:?}");
         assert_eq!(service.faults.count("DeleteObject"), 0, "{fault:?}");
-        // The next run does it.
+        // The next run deletes it.
         service.faults.clear();
         assert_eq!(sweep(&service).await.unwrap(), swept(1, 1), "{fault:?}");
     }
@@ -244,8 +245,8 @@ async fn an_image_that_cannot_be_read_keeps_its_body_and_stops_no_other() {
 }
 
 #[tokio::test]
-async fn a_list_or_a_deletion_that_fails_is_the_runs_failure_and_the_next_runs_work() {
-    let refused = Fault::Answer { status: 403, code: "AccessDenied", message: "no" };
+async fn a_failed_list_or_deletion_fails_the_run_and_the_next_run_does_the_work() {
+    let rejected = Fault::Answer { status: 403, code: "AccessDenied", message: "no" };
     for (operation, doing) in
         [("ListObjectsV2", "listing bodies"), ("DeleteObject", "deleting a body")]
     {
@@ -253,12 +254,12 @@ async fn a_list_or_a_deletion_that_fails_is_the_runs_failure_and_the_next_runs_w
         service.push("app", &image_of_bytes(SPILLED), Some("v1")).await;
         put_body(&service, &key_beside(&referenced(&service).await[0])).await;
         let before = service.stored().await;
-        service.faults.always(operation, refused.clone());
+        service.faults.always(operation, rejected.clone());
         let failure = sweep(&service).await.unwrap_err();
         assert_eq!((failure.doing, failure.aws_code.as_deref()), (doing, Some("AccessDenied")));
         assert_eq!(service.stored().await, before);
         service.faults.clear();
-        // Temporary failures are the SDK's to repeat.
+        // The SDK retries temporary failures.
         let busy = Fault::Answer { status: 503, code: "SlowDown", message: "" };
         service.faults.script(operation, [Some(busy), None, Some(Fault::DropAfter)]);
         assert_eq!(sweep(&service).await.unwrap(), swept(1, 1));
@@ -267,7 +268,7 @@ async fn a_list_or_a_deletion_that_fails_is_the_runs_failure_and_the_next_runs_w
 }
 
 #[tokio::test]
-async fn a_run_ends_at_its_deadline_and_says_that_it_saw_not_all() {
+async fn a_run_ends_at_its_deadline_and_says_that_it_is_incomplete() {
     let service = Service::start().await;
     service.push("app", &image_of_bytes(SPILLED), Some("v1")).await;
     let before = service.stored().await;

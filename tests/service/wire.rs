@@ -1,4 +1,4 @@
-//! What goes over the wire.
+//! Requests and responses as HTTP carries them.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -16,7 +16,7 @@ fn put_event(body: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_references_sample_gets_the_references_answer() {
+async fn the_references_sample_gets_the_references_response() {
     let service = Service::with(|_| {}).await;
     service.create_repository("amazonlinux", json!({})).await;
     let event: Value = serde_json::from_str(include_str!("../../events/put-image.json")).unwrap();
@@ -24,14 +24,14 @@ async fn the_references_sample_gets_the_references_answer() {
     let manifest = body["imageManifest"].as_str().unwrap();
     service.upload_layers_of("amazonlinux", manifest).await;
 
-    let answer = service.send(event.clone()).await;
-    assert_eq!(answer.status, 200);
-    answer.has_the_common_headers();
-    assert_eq!(answer.headers["x-amzn-requestid"], "084038f1-c3cc-11e6-8d10-9da51cf53fd3");
-    assert!(!answer.headers.contains_key("x-amzn-errortype"));
+    let response = service.send(event.clone()).await;
+    assert_eq!(response.status, 200);
+    response.has_the_common_headers();
+    assert_eq!(response.headers["x-amzn-requestid"], "084038f1-c3cc-11e6-8d10-9da51cf53fd3");
+    assert!(!response.headers.contains_key("x-amzn-errortype"));
     let digest = "sha256:f1d4ae3f7261a72e98c6ebefe9985cf10a0ea5bd762585a43e0700ed99863807";
     assert_eq!(
-        answer.json,
+        response.json,
         json!({ "image": {
             "imageId": { "imageDigest": digest, "imageTag": "2016.09" },
             "imageManifest": manifest,
@@ -46,7 +46,7 @@ async fn the_references_sample_gets_the_references_answer() {
 }
 
 #[tokio::test]
-async fn members_that_are_unknown_or_null_do_not_count() {
+async fn unknown_and_null_members_are_ignored() {
     let service = Service::start().await;
     let manifest = image("a");
     service.upload_layers_of("app", &manifest).await;
@@ -58,12 +58,12 @@ async fn members_that_are_unknown_or_null_do_not_count() {
     body["ImageTag"] = json!(7);
     let mut text = body.to_string();
     text.insert_str(1, r#""other":"\ud800","other":1,"#);
-    let answer = service.send(put_event(&text)).await;
-    assert_eq!(answer.digest(), sha256(&manifest));
+    let response = service.send(put_event(&text)).await;
+    assert_eq!(response.digest(), sha256(&manifest));
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_one_json_object_is_refused() {
+async fn a_body_that_is_not_one_json_object_is_rejected() {
     let service = Service::start().await;
     let good = request("app", &image("a"), Some("v1")).to_string();
     for body in [
@@ -82,27 +82,27 @@ async fn a_body_that_is_not_one_json_object_is_refused() {
         r#"{"repositoryName":"\ude00\ud83d"}"#.into(),
         "{\"repositoryName\":\"a\nb\"}".into(),
     ] {
-        let answer = service.send(put_event(&body)).await;
-        assert_eq!(answer.json["__type"], "SerializationException", "{body}");
+        let response = service.send(put_event(&body)).await;
+        assert_eq!(response.json["__type"], "SerializationException", "{body}");
         service
-            .refuses_event(
+            .rejects_event(
                 put_event(&body),
                 400,
                 "SerializationException",
-                answer.json["message"].as_str().unwrap(),
+                response.json["message"].as_str().unwrap(),
             )
             .await;
     }
-    service.refuses_event(put_event("{"), 400, "SerializationException", UNREADABLE).await;
+    service.rejects_event(put_event("{"), 400, "SerializationException", UNREADABLE).await;
     let array = r#"["app",null,"{}",null,"v1",null]"#;
-    service.refuses_event(put_event(array), 400, "SerializationException", WRONG_MEMBER).await;
+    service.rejects_event(put_event(array), 400, "SerializationException", WRONG_MEMBER).await;
     let mut event = put_event("");
     event["body"] = Value::Null;
-    service.refuses_event(event, 400, "SerializationException", UNREADABLE).await;
+    service.rejects_event(event, 400, "SerializationException", UNREADABLE).await;
 }
 
 #[tokio::test]
-async fn a_known_member_twice_or_of_another_type_is_refused() {
+async fn a_known_member_twice_or_of_another_type_is_rejected() {
     let service = Service::start().await;
     let members = [
         "repositoryName",
@@ -116,10 +116,10 @@ async fn a_known_member_twice_or_of_another_type_is_refused() {
         for value in [json!(7), json!(true), json!(["a"]), json!({ "a": 1 }), json!(1.5)] {
             let mut body = request("app", &image("a"), Some("v1"));
             body[member] = value;
-            service.refuses(body, "SerializationException", WRONG_MEMBER).await;
+            service.rejects(body, "SerializationException", WRONG_MEMBER).await;
         }
         let twice = format!(r#"{{"{member}":"a","x":1,"{member}":"a"}}"#);
-        service.refuses_event(put_event(&twice), 400, "SerializationException", WRONG_MEMBER).await;
+        service.rejects_event(put_event(&twice), 400, "SerializationException", WRONG_MEMBER).await;
     }
 }
 
@@ -139,14 +139,14 @@ async fn base64_bodies_are_decoded() {
     let unreadable = |why: &str| format!("The request body could not be read: {why}");
     let code = "SerializationException";
     let not_utf8 = encoded(b"{\"unknown\":\"\xff\"}");
-    service.refuses_event(not_utf8, 400, code, &unreadable("it is not UTF-8 text")).await;
+    service.rejects_event(not_utf8, 400, code, &unreadable("it is not UTF-8 text")).await;
     let gzip = encoded(b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xab\xae\x05\x00");
     let why = "it is compressed with gzip, which is not supported";
-    service.refuses_event(gzip, 400, code, &unreadable(why)).await;
+    service.rejects_event(gzip, 400, code, &unreadable(why)).await;
     let mut not_base64 = put_event("{}");
     not_base64["isBase64Encoded"] = json!(true);
     let why = "it did not arrive as valid Base64";
-    service.refuses_event(not_base64, 400, code, &unreadable(why)).await;
+    service.rejects_event(not_base64, 400, code, &unreadable(why)).await;
 }
 
 #[tokio::test]
@@ -170,12 +170,12 @@ async fn only_known_targets_of_post_to_the_root_are_served() {
         with(&|event| event["httpMethod"] = json!("GET")),
         with(&|event| event["httpMethod"] = json!("PUT")),
     ] {
-        service.refuses_event(event, 404, "UnknownOperationException", UNKNOWN).await;
+        service.rejects_event(event, 404, "UnknownOperationException", UNKNOWN).await;
     }
 }
 
 #[tokio::test]
-async fn header_names_have_no_letter_case_and_the_content_type_is_not_looked_at() {
+async fn header_names_have_no_letter_case_and_the_content_type_is_ignored() {
     let service = Service::start().await;
     let manifest = image("a");
     service.upload_layers_of("app", &manifest).await;
@@ -196,7 +196,7 @@ async fn a_request_without_an_id_gets_a_new_one() {
     for id in [Value::Null, json!(""), json!("not\na header")] {
         let mut event = put_event("{");
         event["requestContext"]["requestId"] = id;
-        let answer = service.send(event).await;
-        assert!(uuid::Uuid::parse_str(&answer.headers["x-amzn-requestid"]).is_ok());
+        let response = service.send(event).await;
+        assert!(uuid::Uuid::parse_str(&response.headers["x-amzn-requestid"]).is_ok());
     }
 }

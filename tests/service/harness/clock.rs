@@ -1,21 +1,22 @@
-//! Tokio's clock, which a test can stop: what is measured then does not depend on the machine.
+//! Tokio's clock, which a test can stop, so that measured times do not depend on the machine.
 
 use std::sync::mpsc;
 
-/// Tokio's clock stands still until [`jump`](Self::jump) or [`resume`](Self::resume). Real I/O goes on.
+/// Tokio's clock stands still until [`jump`](Self::jump) or [`resume`](Self::resume). Real I/O
+/// continues.
 pub(crate) struct StoppedClock(mpsc::Sender<()>);
 
 impl StoppedClock {
     pub(crate) fn stop() -> Self {
         let (sender, receiver) = mpsc::channel();
-        // A paused clock jumps to the next timer when its runtime is idle, and waiting for a socket is
-        // idle, too. It does not jump while a blocking task runs.
+        // A paused clock jumps to the next timer when its runtime is idle, and a runtime that waits
+        // for a socket is idle. It does not jump while a blocking task runs.
         tokio::task::spawn_blocking(move || receiver.recv());
         tokio::time::pause();
         Self(sender)
     }
 
-    /// From here on the clock jumps from timer to timer, whenever nothing else is to be done.
+    /// From here on the clock jumps from timer to timer whenever the runtime is idle.
     pub(crate) fn jump(self) {
         drop(self.0);
     }

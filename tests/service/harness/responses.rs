@@ -1,4 +1,4 @@
-//! What the function answers, and the API's messages.
+//! The function's responses, and the API's messages.
 
 use std::collections::HashMap;
 
@@ -6,16 +6,16 @@ use serde_json::{Value, json};
 
 use super::ACCOUNT;
 
-/// An answer, taken apart.
+/// A parsed response.
 #[derive(Debug, Clone)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: i64,
     pub(crate) headers: HashMap<String, String>,
     pub(crate) text: String,
     pub(crate) json: Value,
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn read(response: &Value) -> Self {
         assert_eq!(response["isBase64Encoded"], false);
         let size = response.to_string().len();
@@ -33,7 +33,7 @@ impl Answer {
     }
 
     #[track_caller]
-    pub(crate) fn is_refusal(&self, status: i64, code: &str, message: &str) {
+    pub(crate) fn is_error(&self, status: i64, code: &str, message: &str) {
         assert_eq!(self.json, json!({ "__type": code, "message": message }));
         assert_eq!(self.status, status);
         assert_eq!(self.headers["x-amzn-errortype"], code);
@@ -46,7 +46,7 @@ impl Answer {
         assert!(!self.headers["x-amzn-requestid"].is_empty());
     }
 
-    /// An answer of ours that says nothing of what is behind it.
+    /// An internal error that reveals nothing about its cause.
     #[track_caller]
     pub(crate) fn is_server_exception(&self) {
         let request_id = &self.headers["x-amzn-requestid"];
@@ -54,7 +54,7 @@ impl Answer {
             "The request could not be completed because of a failure of the service. \
              Request id: {request_id}"
         );
-        self.is_refusal(500, "ServerException", &message);
+        self.is_error(500, "ServerException", &message);
     }
 
     #[track_caller]

@@ -1,4 +1,4 @@
-//! Whose registry, and who may write to it.
+//! Which registry a call means, and which callers may write to it.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use ecr_registry::names::RegistryId;
@@ -17,7 +17,7 @@ fn denied(account: &str, repository: &str) -> String {
     )
 }
 
-/// A push by another account to [`ACCOUNT`]'s registry.
+/// A push to [`ACCOUNT`]'s registry by another account.
 fn foreign(repository: &str, manifest: &str) -> Value {
     let mut body = request(repository, manifest, Some("v1"));
     body["registryId"] = json!(ACCOUNT);
@@ -37,13 +37,12 @@ fn foreign_as(identity: &Value, manifest: &str) -> Value {
     event
 }
 
-/// While the repository's policy is this one, a push by each of these identities is denied, or
-/// succeeds.
-async fn check(policy: &str, allowed: &[Value], refused: &[Value]) {
+/// Sets this policy, and asserts which identities' pushes succeed and which are denied.
+async fn check(policy: &str, allowed: &[Value], rejected: &[Value]) {
     let service = Service::start().await;
     set_policy(&service, policy).await;
     service.upload_layers_of("app", &image("a")).await;
-    for identity in refused {
+    for identity in rejected {
         let user = format!("arn:aws:iam::{OTHER}:user/tester");
         let root = format!("arn:aws:iam::{OTHER}:root");
         let arn = match identity.get("userArn") {
@@ -51,13 +50,13 @@ async fn check(policy: &str, allowed: &[Value], refused: &[Value]) {
             Some(arn) => arn.as_str().filter(|arn| !arn.is_empty()).unwrap_or(&root),
         };
         let message = denied(OTHER, "app").replace(&user, arn);
-        service.refuses_event(foreign_as(identity, &image("a")), 400, CODE, &message).await;
+        service.rejects_event(foreign_as(identity, &image("a")), 400, CODE, &message).await;
     }
     for (n, identity) in allowed.iter().enumerate() {
         let image = image(&n.to_string());
         service.upload_layers_of("app", &image).await;
-        let answer = service.send(foreign_as(identity, &image)).await;
-        assert_eq!(answer.status, 200, "{identity}: {}", answer.text);
+        let response = service.send(foreign_as(identity, &image)).await;
+        assert_eq!(response.status, 200, "{identity}: {}", response.text);
     }
 }
 
@@ -75,14 +74,14 @@ async fn a_policy_lets_an_organization_push() {
         "StringEquals": { "aws:PrincipalOrgID": "o-a1b2c3d4e5" }
     }));
     let allowed = [json!({ "principalOrgId": "o-a1b2c3d4e5" })];
-    let refused = [
+    let rejected = [
         json!({}),
         json!({ "principalOrgId": null }),
         json!({ "principalOrgId": "" }),
         json!({ "principalOrgId": "o-a1b2c3d4e6" }),
         json!({ "principalOrgId": ["o-a1b2c3d4e5"] }),
     ];
-    check(&policy, &allowed, &refused).await;
+    check(&policy, &allowed, &rejected).await;
 }
 
 #[tokio::test]
@@ -96,14 +95,14 @@ async fn a_policy_lets_a_network_push() {
         json!({ "sourceIp": "2001:db8::7" }),
         json!({ "sourceIp": "::ffff:203.0.113.7" }),
     ];
-    let refused = [
+    let rejected = [
         json!({}),
         json!({ "sourceIp": "203.0.113.9" }),
         json!({ "sourceIp": "198.51.100.7" }),
         json!({ "sourceIp": "203.0.113.7, 198.51.100.7" }),
         json!({ "sourceIp": "" }),
     ];
-    check(&policy, &allowed, &refused).await;
+    check(&policy, &allowed, &rejected).await;
 }
 
 #[tokio::test]
@@ -116,8 +115,8 @@ async fn a_policy_names_roles_by_a_condition() {
         let arn = format!("arn:aws:sts::{OTHER}:assumed-role/{name}/run-7");
         json!({ "userArn": arn })
     };
-    let refused = [json!({}), session("other"), json!({ "userArn": null })];
-    check(&policy, &[session("deploy-app")], &refused).await;
+    let rejected = [json!({}), session("other"), json!({ "userArn": null })];
+    check(&policy, &[session("deploy-app")], &rejected).await;
 }
 
 #[tokio::test]
@@ -134,7 +133,7 @@ async fn a_policy_of_another_partition() {
 }
 
 #[tokio::test]
-async fn a_deny_spares_only_a_caller_that_it_certainly_does_not_mean() {
+async fn a_deny_spares_only_a_caller_that_it_certainly_does_not_match() {
     let policy = json!({ "Version": "2012-10-17", "Statement": [
         { "Effect": "Allow", "Principal": { "AWS": OTHER }, "Action": "ecr:PutImage" },
         {
@@ -144,13 +143,13 @@ async fn a_deny_spares_only_a_caller_that_it_certainly_does_not_mean() {
     ]});
     let allowed =
         [json!({}), json!({ "userArn": format!("arn:aws:sts::{OTHER}:assumed-role/alice/run-7") })];
-    let refused = [
+    let rejected = [
         json!({ "userArn": format!("arn:aws:iam::{OTHER}:user/alice") }),
         json!({ "userArn": format!("arn:aws:sts::{OTHER}:federated-user/alice") }),
         json!({ "userArn": null }),
         json!({ "userArn": "" }),
     ];
-    check(&policy.to_string(), &allowed, &refused).await;
+    check(&policy.to_string(), &allowed, &rejected).await;
 }
 
 #[tokio::test]
@@ -193,18 +192,18 @@ async fn a_foreign_caller_learns_nothing() {
     for repository in ["app", "nowhere"] {
         for manifest in [image("a").as_str(), "not json"] {
             let event = foreign(repository, manifest);
-            service.refuses_event(event, 400, CODE, &denied(OTHER, repository)).await;
+            service.rejects_event(event, 400, CODE, &denied(OTHER, repository)).await;
         }
     }
-    // Warm, too, and when the repository is being deleted.
+    // The same in a process that knows the repository, and while the repository is being deleted.
     service.push("app", &image("b"), Some("b")).await;
-    service.refuses_event(foreign("app", &image("a")), 400, CODE, &denied(OTHER, "app")).await;
+    service.rejects_event(foreign("app", &image("a")), 400, CODE, &denied(OTHER, "app")).await;
     service.change_repository("app", "status", AttributeValue::S("DELETING".into())).await;
-    service.refuses_event(foreign("app", &image("a")), 400, CODE, &denied(OTHER, "app")).await;
+    service.rejects_event(foreign("app", &image("a")), 400, CODE, &denied(OTHER, "app")).await;
 }
 
 #[tokio::test]
-async fn a_repositorys_policy_lets_others_push() {
+async fn a_repository_policy_lets_other_accounts_push() {
     let service = Service::start().await;
     service.upload_layers_of("app", &image("a")).await;
     let set_policy = async |policy: Value| set_policy(&service, &policy.to_string()).await;
@@ -214,31 +213,31 @@ async fn a_repositorys_policy_lets_others_push() {
         ]})
     };
     set_policy(allow("999999999999", "ecr:PutImage")).await;
-    service.refuses_event(foreign("app", &image("a")), 400, CODE, &denied(OTHER, "app")).await;
+    service.rejects_event(foreign("app", &image("a")), 400, CODE, &denied(OTHER, "app")).await;
     set_policy(allow(OTHER, "ecr:BatchGetImage")).await;
-    service.refuses_event(foreign("app", &image("a")), 400, CODE, &denied(OTHER, "app")).await;
+    service.rejects_event(foreign("app", &image("a")), 400, CODE, &denied(OTHER, "app")).await;
 
     set_policy(allow(OTHER, "ecr:PutImage")).await;
-    let answer = service.send(foreign("app", &image("a"))).await;
-    assert_eq!(answer.json["image"]["registryId"], ACCOUNT, "{}", answer.text);
+    let response = service.send(foreign("app", &image("a"))).await;
+    assert_eq!(response.json["image"]["registryId"], ACCOUNT, "{}", response.text);
     assert!(service.tag_item("app", "v1").await.is_some());
-    // What it may, it is told of like the owner.
+    // An allowed caller gets the same errors as the owner.
     let broken = foreign("app", "not json");
     let message = invalid("ImageManifest", "Invalid JSON syntax");
-    service.refuses_event(broken, 400, "InvalidParameterException", &message).await;
-    // The owner needs no policy, whatever it says.
+    service.rejects_event(broken, 400, "InvalidParameterException", &message).await;
+    // The owner needs no policy, and no policy can deny the owner.
     set_policy(json!({ "Statement": { "Effect": "Deny", "Principal": "*", "Action": "*" } })).await;
-    service.refuses_event(foreign("app", &image("b")), 400, CODE, &denied(OTHER, "app")).await;
+    service.rejects_event(foreign("app", &image("b")), 400, CODE, &denied(OTHER, "app")).await;
     assert_eq!(service.push("app", &image("b"), Some("v2")).await.status, 200);
 }
 
 #[tokio::test]
-async fn the_registry_is_the_callers_own_by_default() {
+async fn the_default_registry_is_the_callers_own() {
     let service = Service::start().await;
     let body = request("app", &image("a"), Some("v1")).to_string();
     let message = not_found("app").replace(ACCOUNT, OTHER);
     let event = event("PutImage", OTHER, &body);
-    service.refuses_event(event, 400, "RepositoryNotFoundException", &message).await;
+    service.rejects_event(event, 400, "RepositoryNotFoundException", &message).await;
 }
 
 #[tokio::test]
@@ -262,21 +261,21 @@ async fn a_caller_without_an_account_is_denied_after_the_constraints() {
              arn:aws:ecr:us-west-2:{registry}:repository/app because no resource-based policy \
              allows the ecr:PutImage action"
         );
-        service.send(anonymous(body)).await.is_refusal(400, CODE, &message);
+        service.send(anonymous(body)).await.is_error(400, CODE, &message);
     }
     assert_eq!(service.stored().await, before);
     let bad = json!({ "repositoryName": "A" });
     assert_eq!(service.send(anonymous(bad)).await.json["__type"], "InvalidParameterException");
 
-    // Locally it may be given one.
+    // A local stack may have a default account.
     let local = Service::with(|config| {
         config.default_registry = Some(RegistryId::parse(ACCOUNT.into()).unwrap());
     })
     .await;
     local.create_repository("app", json!({})).await;
     local.upload_layers_of("app", &image("a")).await;
-    let answer = local.send(anonymous(body)).await;
-    assert_eq!(answer.json["image"]["registryId"], ACCOUNT, "{}", answer.text);
-    // Who has signed is who signed.
-    local.refuses_event(foreign("app", &image("a")), 400, CODE, &denied(OTHER, "app")).await;
+    let response = local.send(anonymous(body)).await;
+    assert_eq!(response.json["image"]["registryId"], ACCOUNT, "{}", response.text);
+    // A signed request keeps its own account.
+    local.rejects_event(foreign("app", &image("a")), 400, CODE, &denied(OTHER, "app")).await;
 }
