@@ -32,7 +32,7 @@ impl Sources {
                 }
             } else if inner != "main" {
                 let text = fs::read_to_string(&path).unwrap();
-                let text = text.split("#[cfg(test)]").next().unwrap();
+                let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
                 let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
                 let inner = if inner == "lib" { String::new() } else { inner };
                 self.0.insert(inner, code.collect::<Vec<_>>().join("\n"));

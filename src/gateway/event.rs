@@ -82,11 +82,13 @@ impl Request {
     /// The member that is missing.
     pub(super) fn resource(&self) -> Result<&str, &'static str> {
         match (self.payload(), self.route_key.as_str()) {
-            (Payload::V1, _) => self
-                .context("/resourcePath")
-                .or(self.resource.as_str())
-                .or_else(|| self.path.as_str().map(without_slash))
-                .ok_or("requestContext.resourcePath"),
+            (Payload::V1, _) => {
+                let resource = self.context("/resourcePath").or(self.resource.as_str());
+                // An HTTP API's default route is no resource.
+                let resource = resource.filter(|resource| !resource.ends_with("$default"));
+                let path = || self.path.as_str().map(|path| without_slash(self.below_stage(path)));
+                resource.or_else(path).ok_or("requestContext.resourcePath")
+            }
             (Payload::V2, None | Some("$default")) => {
                 let path = self.raw_path.as_str().ok_or("rawPath")?;
                 Ok(without_slash(self.below_stage(path)))
@@ -96,7 +98,7 @@ impl Request {
         }
     }
 
-    /// An HTTP API's `rawPath` begins with the name of the stage, unless that is `$default`.
+    /// An HTTP API's path begins with the name of the stage, unless that is `$default`.
     fn below_stage<'a>(&'a self, path: &'a str) -> &'a str {
         let stage = self.context("/stage").unwrap_or("$default");
         match path.strip_prefix('/').and_then(|path| path.strip_prefix(stage)) {
