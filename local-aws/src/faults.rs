@@ -227,7 +227,8 @@ impl Faults {
     }
 
     /// Waits until an attempt is held by [`Fault::Hold`], or by [`Fault::HoldResponse`] after the
-    /// service has responded, and until everything else in flight is held or hangs.
+    /// service has responded, and until the service handles no other attempt. On a runtime of one
+    /// thread the clients have then done all that they can.
     pub async fn held(&self) {
         self.0.in_flight.all_held().await;
     }

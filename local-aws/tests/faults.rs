@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Put, TransactWr
 use aws_sdk_dynamodb::{Client, config};
 use aws_sdk_kms as kms;
 use aws_sdk_s3 as s3;
+use aws_smithy_async::rt::sleep::AsyncSleep as _;
 use aws_types::SdkConfig;
 use local_aws::{Fault, Faults, Options, Stack};
 
@@ -153,6 +154,34 @@ async fn what_is_held_goes_on_when_it_is_released() {
         world.remove().await;
     }
     world.stack.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_polls_is_not_waited_for() {
+    let world = World::new().await;
+    let get = world.faulted.get_item().table_name("ecr").key("PK", s("a")).key("SK", s("b"));
+    let mut get = std::pin::pin!(get.send());
+    tokio::select! {
+        biased;
+        response = &mut get => panic!("{response:?}"),
+        () = std::future::ready(()) => {}
+    }
+    assert_eq!(world.faults.count("GetItem"), 1);
+    let test = async {
+        world.faults.held().await;
+        world.faults.release();
+    };
+    world.faults.script("PutItem", [Some(Fault::Hold)]);
+    let put = world.faulted.put_item().table_name("ecr").item("PK", s("item"));
+    let (put, ()) = tokio::join!(put.item("SK", s("item")).send(), test);
+    put.unwrap();
+    get.await.unwrap();
+    world.stack.stop().await;
+}
+
+#[tokio::test]
+async fn a_pause_as_long_as_a_time_out_ends() {
+    Faults::new().sleep(Duration::from_secs(1)).await;
 }
 
 #[tokio::test]

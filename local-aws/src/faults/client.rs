@@ -63,7 +63,6 @@ impl Faulted {
         let body = collect(request.take_body()).await?;
         *request.body_mut() = SdkBody::from(body.clone());
         let faults = self.faults.clone();
-        let _in_flight = faults.0.in_flight.begins();
         let round = faults.0.completed.load(Ordering::Relaxed) + 1;
         let response = self.attempt_in(round, request, &body).await;
         faults.0.completed.fetch_max(round, Ordering::Relaxed);
@@ -99,16 +98,20 @@ impl Faulted {
                 Err(broken())
             }
             Fault::Delay(time) => {
+                let delayed = self.faults.0.in_flight.is_delayed();
                 tokio::time::sleep(time).await;
+                drop(delayed);
                 self.send(&call, request).await
             }
             Fault::DelayAnswer(time) => {
+                let _delayed = self.faults.0.in_flight.is_delayed();
                 let response = self.send(&call, request).await;
                 tokio::time::sleep(time).await;
                 response
             }
             Fault::Hold => {
-                self.faults.0.in_flight.hold().await;
+                let in_flight = &self.faults.0.in_flight;
+                let _sent = in_flight.hold(in_flight.releases()).await;
                 self.send(&call, request).await
             }
             Fault::HoldResponse => self.send_and(&call, request, true).await,
@@ -126,7 +129,7 @@ impl Faulted {
             Fault::HeldCopy => {
                 let releases = self.faults.0.copies.releases();
                 self.faults.0.under_way.clone().spawn(async move {
-                    self.faults.0.copies.hold_since(releases).await;
+                    let _sent = self.faults.0.copies.hold(releases).await;
                     let _ = self.send(&call, request).await;
                 });
                 Err(broken())
@@ -142,6 +145,7 @@ impl Faulted {
                 let port = port.map_err(|error| ConnectorError::io(error.into()))?.port();
                 let nowhere = format!("http://127.0.0.1:{port}/");
                 request.set_uri(nowhere).map_err(|error| ConnectorError::user(error.into()))?;
+                let _sent = self.faults.0.in_flight.is_sent();
                 self.inner.call(request).await
             }
             Fault::Garbage(status) => {
@@ -198,13 +202,17 @@ impl Faulted {
                 return response::cancelled(&reasons);
             }
         };
-        let (inner, faults) = (self.inner.clone(), self.faults.clone());
+        let (inner, in_flight) = (self.inner.clone(), self.faults.0.in_flight.clone());
+        // Counted here, where it ends even if nobody polls the attempt for a while.
+        let sent = in_flight.is_sent();
         let wait_for_release = async move {
-            if held {
-                faults.0.in_flight.hold().await;
+            if !held {
+                return sent;
             }
+            drop(sent);
+            in_flight.hold(in_flight.releases()).await
         };
-        let sent = self.faults.0.under_way.spawn(async move {
+        let response = self.faults.0.under_way.spawn(async move {
             let call = async move {
                 let mut response = inner.call(request).await?;
                 let body = collect(response.take_body()).await?;
@@ -213,7 +221,7 @@ impl Faulted {
             };
             let Some((under_way, time)) = transaction else {
                 let response = call.await;
-                wait_for_release.await;
+                let _sent = wait_for_release.await;
                 return response;
             };
             // Half of its time before it takes effect, half after.
@@ -222,16 +230,15 @@ impl Faulted {
             if response.as_ref().is_ok_and(|response| response.status().is_success()) {
                 under_way.applied();
             }
-            wait_for_release.await;
+            let _sent = wait_for_release.await;
             tokio::time::sleep(time / 2).await;
             drop(under_way);
             response
         });
-        sent.await.map_err(|error| ConnectorError::other(error.into(), None))?
+        response.await.map_err(|error| ConnectorError::other(error.into(), None))?
     }
 
     async fn hang(&self) -> Result<HttpResponse, ConnectorError> {
-        let _hung = self.faults.0.in_flight.hangs();
         self.faults.0.hung.notify_one();
         std::future::pending().await
     }
